@@ -2,6 +2,7 @@
 
 import { clock } from "./format.js";
 import { fill, table } from "./tables.js";
+import { kindsOf, withUnit } from "./units.js";
 
 const MAX_ROWS = 100;
 
@@ -14,45 +15,58 @@ export function author({ client, user_agent }) {
 }
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-const shown = (value) => (value === undefined ? "default" : typeof value === "string" ? value : JSON.stringify(value));
 
-// The fields that differ, as "mean 200 → 300".
-function differences(before, after, [off, on] = ["switched off", "switched on"]) {
+// Fields of a fault beside its attributes.
+const FIELDS = { toxicity: "share", ttl: "time" };
+const labelOf = (name) => (name === "toxicity" ? "share" : name.replaceAll("_", " "));
+
+// The fields that differ, as "mean 200 ms → 300 ms".
+function differences(before, after, kindOf = () => undefined, [off, on] = ["switched off", "switched on"]) {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((name) => {
     const [one, other] = [before[name], after[name]];
     if (JSON.stringify(one) === JSON.stringify(other) || name === "toxics") return [];
-    if (isObject(one) && isObject(other)) return differences(one, other);
+    if (isObject(one) && isObject(other)) return differences(one, other, kindOf);
     if (name === "enabled") return [other === false ? off : on];
-    return [`${name.replaceAll("_", " ")} ${shown(one)} → ${shown(other)}`];
+    const [was, is] = [one, other].map((value) => withUnit(kindOf(name), value));
+    return [`${labelOf(name)} ${was} → ${is}`];
   });
 }
 
-const parameters = ({ type, attributes }) => [type.replaceAll("_", " "), ...Object.entries(attributes).map(([name, value]) => `${name} ${shown(value)}`)].join(", ");
+function parameters(fault, types) {
+  const kindOf = kindsOf(types, fault);
+  const values = Object.entries(fault.attributes).map(([name, value]) => `${labelOf(name)} ${withUnit(kindOf(name), value)}`);
+  return [labelOf(fault.type), ...values].join(", ");
+}
 
-function ofFaults(before, after) {
+function differencesOfFaults(one, other, types) {
+  const kindOf = kindsOf(types, other);
+  return differences(one, other, (name) => FIELDS[name] ?? kindOf(name)).join(", ");
+}
+
+function ofFaults(before, after, types) {
   const names = [...new Set([...before, ...after].map(({ name }) => name))];
   return names.map((name) => {
     const [one, other] = [before, after].map((faults) => faults.find((fault) => fault.name === name));
-    if (!one) return `${name} added: ${parameters(other)}`;
+    if (!one) return `${name} added: ${parameters(other, types)}`;
     if (!other) return `${name} removed`;
-    return `${name}: ${differences(one, other).join(", ")}`;
+    return `${name}: ${differencesOfFaults(one, other, types)}`;
   });
 }
 
-// What a change did.
-export function inWords({ action, before, after }) {
-  if (Array.isArray(before) && Array.isArray(after)) return ofFaults(before, after).join("; ") || action;
+// What a change did. `types` are those of `/fault-types`.
+export function inWords({ action, before, after }, types) {
+  if (Array.isArray(before) && Array.isArray(after)) return ofFaults(before, after, types).join("; ") || action;
   if (!isObject(before)) return action === "create" ? `created${after?.upstream ? ` for ${after.upstream}` : ""}` : action;
   if (!isObject(after)) return action === "delete" ? "deleted" : action;
-  const faults = ofFaults(before.toxics ?? [], after.toxics ?? []).filter((text) => !text.endsWith(": "));
-  return [action === "reset" ? "reset" : "", ...differences(before, after, ["disabled", "enabled"]), ...faults].filter(Boolean).join("; ") || action;
+  const faults = ofFaults(before.toxics ?? [], after.toxics ?? [], types).filter((text) => !text.endsWith(": "));
+  return [action === "reset" ? "reset" : "", ...differences(before, after, undefined, ["disabled", "enabled"]), ...faults].filter(Boolean).join("; ") || action;
 }
 
 // The list on the overview. Changes are read when there are new ones.
 export class Changes {
   constructor(details, change) {
-    Object.assign(this, { details, change, count: 0, read: null, all: [] });
-    this.table = table(["No.", "At", "Proxy", ["Change", "wide"], ["By", "wide"]]);
+    Object.assign(this, { details, change, count: 0, read: null, all: [], types: null });
+    this.table = table(["No.", "At", ["Proxy", "wide"], ["Change", "wide"], ["By", "wide"]]);
     details.querySelector(".scroll").append(this.table);
   }
 
@@ -60,15 +74,20 @@ export class Changes {
   async update(count) {
     if (this.read === count) return false;
     this.read = count;
-    const { answer } = await this.change("GET", "/changes");
+    this.types = this.types ?? (await this.change("GET", "/fault-types")).answer;
+    const { answer } = this.types ? await this.change("GET", "/changes") : {};
     if (!answer) {
       this.read = null; // with the next state, again
       return false;
     }
     this.all = answer;
     this.details.querySelector("b").textContent = count;
-    fill(this.table, answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, row);
+    fill(this.table, answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, this.inWords(change), author(change)]);
     return true;
+  }
+
+  inWords(change) {
+    return inWords(change, this.types);
   }
 
   // Those of a proxy, the oldest first.
@@ -76,5 +95,3 @@ export class Changes {
     return this.all.filter(({ proxy }) => proxy === name);
   }
 }
-
-const row = (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, inWords(change), author(change)];

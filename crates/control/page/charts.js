@@ -3,11 +3,11 @@
 import { AXES, times } from "./axis.js";
 import { element } from "./elements.js";
 import { clock } from "./format.js";
+import { labelled } from "./marks.js";
 import { svg } from "./svg.js";
 
 const HEIGHT = 190;
 const EDGE = { right: 10, top: 20, bottom: 24 };
-const LABEL_WIDTH = 28;
 
 export class Chart {
   // `series` are `{ name, className, value(sample), isBar }`.
@@ -79,9 +79,9 @@ export class Chart {
   describe(sample, all) {
     const label = (value) => (value === null ? "–" : this.axis.label(value));
     this.series.forEach(({ value }, index) => { this.legend[index].value.textContent = sample ? label(value(sample)) : "–"; });
-    this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "";
+    this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "last second";
     const latest = this.legend.map(({ name, value }) => `${name} ${value.textContent}`).join(", ");
-    const marks = this.view.marks.filter(({ label }) => label).length;
+    const marks = this.view.marks.filter(({ number }) => number !== undefined).length;
     this.picture.setAttribute("aria-label", `${this.title}: now ${latest}; at most ${all.length ? this.axis.label(Math.max(...all)) : "–"}`
       + `${marks ? `; marks of ${marks} ${marks === 1 ? "change" : "changes"}, which the table of changes lists` : ""}`);
   }
@@ -108,16 +108,14 @@ function runs(samples, value) {
   return all.filter((run) => run.length);
 }
 
-// Lines at changes. Labels that would overlap are left out, the latest stay.
+// Lines at changes and at the windows of schedules. Changes have labels.
 function drawnMarks(marks, { x }, bottom) {
-  let last = Infinity;
-  return [...marks].sort((one, other) => other.at - one.at).flatMap(({ at, label, title, className }) => {
-    const place = x(at);
-    const line = svg("line", { class: `mark ${className}`, x1: place, x2: place, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title));
-    if (!label || last - place < LABEL_WIDTH) return [line];
-    last = place;
-    return [line, svg("text", { class: "mark", x: place, y: EDGE.top - 8, "text-anchor": "middle" }, label, svg("title", {}, title))];
-  });
+  const placed = marks.map((mark) => ({ ...mark, place: x(mark.at) }));
+  const lines = placed.map(({ place, title, className }) =>
+    svg("line", { class: `mark ${className}`, x1: place, x2: place, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title)));
+  const labels = labelled(placed.filter(({ number }) => number !== undefined)).map(({ right, label, title }) =>
+    svg("text", { class: "mark", x: right, y: EDGE.top - 8, "text-anchor": "end" }, label, svg("title", {}, title)));
+  return [...lines, ...labels];
 }
 
 function nearest(samples, time) {

@@ -1,23 +1,28 @@
 // One proxy.
 
-import { author, inWords } from "./changes.js";
+import { author } from "./changes.js";
 import { Chart } from "./charts.js";
 import { element } from "./elements.js";
 import { isScheduled } from "./fault-states.js";
 import { Faults } from "./faults.js";
-import { NONE, ago, bytes, millis, rate, whole } from "./format.js";
+import { NONE, ago, bytes, millis, rate, whole, withoutErrno } from "./format.js";
 import { confirmed } from "./messages.js";
 import { Accuracy, ProxyChanges, Requests, Sessions } from "./sections.js";
 
 const MIN_SPAN_MS = 60_000;
 const MAX_SPAN_MS = 600_000;
 
-const TILES = ["Open sessions", "Total sessions", "Failed sessions", "Requests", "Responses", "Delay p50", "Delay p99", "Held data"];
+const TILES = [
+  "Open sessions", "Total sessions", "Failed sessions", "Held data", "Requests, 5 s", "Responses, 5 s", "Delay p50, 5 s", "Delay p99, 5 s",
+];
+
+const ADVICE = { refused: " Check that the upstream runs and that its address is right." };
 
 export class Detail {
   // `tools` are `{ change, notify, warn, changes }`.
   constructor(root, tools) {
-    Object.assign(this, tools, { root, name: null, at_ms: null, isLoading: false });
+    Object.assign(this, tools, { root, name: null, isLoading: false });
+    this.interrupt();
     this.title = element("h2", { id: "detail-title", tabIndex: -1 });
     this.route = element("p", { className: "route" });
     this.enabled = element("input", { type: "checkbox", className: "switch", role: "switch" });
@@ -47,19 +52,25 @@ export class Detail {
     root.append(element("p", { className: "back" }, element("a", { href: "#/", textContent: "← All proxies" })), this.gone, this.body);
   }
 
+  // The next state reads the whole history.
+  interrupt() {
+    Object.assign(this, { at_ms: null, samples: [] });
+  }
+
   get path() {
     return `/proxies/${encodeURIComponent(this.name)}`;
   }
 
   update(name, state) {
     if (name !== this.name) {
-      Object.assign(this, { name, at_ms: null });
+      this.name = name;
+      this.interrupt();
       for (const chart of this.charts) chart.clear();
     }
     const proxy = state.proxies.find((of) => of.name === name);
     this.gone.hidden = Boolean(proxy);
     this.body.hidden = !proxy;
-    if (!proxy) return;
+    if (!proxy) return this.interrupt();
     this.proxy = proxy;
     set(this.title, name);
     set(this.route, `${proxy.listen} → ${proxy.upstream}`);
@@ -68,32 +79,38 @@ export class Detail {
     const { latency_ms } = proxy.recent;
     Object.entries({
       "Open sessions": whole(proxy.sessions_active), "Total sessions": whole(proxy.sessions_total), "Failed sessions": whole(proxy.sessions_failed),
-      Requests: rate(proxy.recent.bytes_per_second_to_upstream), Responses: rate(proxy.recent.bytes_per_second_to_client),
-      "Delay p50": latency_ms ? millis(latency_ms.p50) : NONE, "Delay p99": latency_ms ? millis(latency_ms.p99) : NONE, "Held data": bytes(proxy.held_bytes),
+      "Requests, 5 s": rate(proxy.recent.bytes_per_second_to_upstream), "Responses, 5 s": rate(proxy.recent.bytes_per_second_to_client),
+      "Delay p50, 5 s": latency_ms ? millis(latency_ms.p50) : NONE, "Delay p99, 5 s": latency_ms ? millis(latency_ms.p99) : NONE,
+      "Held data": bytes(proxy.held_bytes),
     }).forEach(([tile, text]) => set(this.tiles[tile], text));
     this.tiles["Failed sessions"].classList.toggle("failed", proxy.sessions_failed > 0);
     this.faults.update(proxy, state);
     for (const section of [this.requests, this.accuracy, this.sessions]) section.update(proxy);
-    this.latest.update(this.changes.of(name));
+    this.latest.update(this.changes.of(name), (change) => this.changes.inWords(change));
     this.load(state);
   }
 
   failed({ sessions_failed, last_failure }, uptime) {
     this.failure.hidden = !last_failure;
-    if (last_failure) set(this.failure, `Last failure, ${ago(uptime - last_failure.at_ms)}: ${last_failure.message} (${whole(sessions_failed)} in total)`);
+    if (!last_failure) return;
+    const { at_ms, reason, message } = last_failure;
+    const count = `${whole(sessions_failed)} failed ${sessions_failed === 1 ? "session" : "sessions"}`;
+    set(this.failure, `${count}, the last ${ago(uptime - at_ms)}: ${withoutErrno(message)}.${ADVICE[reason] ?? ""}`);
   }
 
-  // Reads the history once for each state.
+  // Reads the history once, and with each state the samples since.
   async load(state) {
     if (this.isLoading || state.uptime_ms === this.at_ms) return;
     this.isLoading = true;
-    const { name } = this;
-    const { answer } = await this.change("GET", `${this.path}/history`);
+    const { samples: before } = this;
+    const since = before.length ? `?since=${before.at(-1).at_ms}` : "";
+    const { answer } = await this.change("GET", `${this.path}/history${since}`);
     this.isLoading = false;
-    if (!answer || name !== this.name) return;
+    if (!answer || before !== this.samples) return;
     const start = Date.now() - state.uptime_ms;
     this.at_ms = state.uptime_ms;
-    const samples = answer.samples.map((sample) => ({ ...sample, at: start + sample.at_ms }));
+    this.samples = [...before, ...answer.samples].filter(({ at_ms }) => at_ms > state.uptime_ms - MAX_SPAN_MS);
+    const samples = this.samples.map((sample) => ({ ...sample, at: start + sample.at_ms }));
     const to = samples.at(-1)?.at ?? Date.now();
     const span = Math.min(MAX_SPAN_MS, Math.max(MIN_SPAN_MS, to - (samples[0]?.at ?? to)));
     const view = { samples, from: to - span, to, marks: this.marks(start).filter(({ at }) => at >= to - span && at <= to) };
@@ -103,9 +120,9 @@ export class Detail {
   // The changes of the proxy, and the windows of schedules, on the charts.
   marks(start) {
     const changes = this.changes.of(this.name).map((change) => ({
-      at: start + change.at_ms, label: `#${change.number}`, className: "change", title: `#${change.number}: ${inWords(change)}, by ${author(change)}` }));
+      at: start + change.at_ms, number: change.number, className: "change", title: `#${change.number}: ${this.changes.inWords(change)}, by ${author(change)}` }));
     const windows = this.proxy.faults.filter(isScheduled).flatMap(({ name, windows }) => windows.flatMap(([on, off]) => [[on, "on"], [off, "off"]]
-      .filter(([time]) => time !== null).map(([time, to]) => ({ at: start + time, label: "", className: "window", title: `${name} ${to}, by its schedule` }))));
+      .filter(([time]) => time !== null).map(([time, to]) => ({ at: start + time, className: "window", title: `${name} ${to}, by its schedule` }))));
     return [...changes, ...windows];
   }
 

@@ -7,6 +7,7 @@ export const STATES = {
   on: "on",
   idle: "on, never acted",
   scheduled: "waiting for its schedule",
+  spent: "used up",
   off: "switched off",
 };
 
@@ -17,8 +18,17 @@ export const isScheduled = ({ windows }) => windows.length > 0 && !(windows.leng
 
 export function stateOf(fault) {
   if (!fault.enabled) return "off";
+  if (fault.used_up) return "spent";
   if (!fault.on && isScheduled(fault)) return "scheduled";
   return fault.acted ? "on" : "idle";
+}
+
+const ACTS_ON = { upstream: "requests", downstream: "responses" };
+
+// A fault on requests acts on those that its `on` selects, and at a moment instead of in a direction.
+export function actsOn({ attributes, stream }) {
+  if (attributes.on) return `selected requests: ${attributes.on}`;
+  return attributes.direction === "both" ? "both directions" : ACTS_ON[stream.toLowerCase()];
 }
 
 // The default name of a fault is its type and its stream: the type is enough, unless another fault has it.
@@ -28,9 +38,15 @@ export function labelsOf(faults) {
   return new Map(faults.map((fault) => [fault, faults.filter((other) => short(other) === short(fault)).length > 1 ? fault.name : short(fault)]));
 }
 
+// The sessions or requests that `times` allows.
+function uses({ attributes: { times, on } }) {
+  return `${times} ${on ? "request" : "session"}${times === 1 ? "" : "s"}`;
+}
+
 // The state with the time of the next change of its schedule.
 export function inWords(fault, uptime) {
   const state = stateOf(fault);
+  if (state === "spent") return `used up after ${uses(fault)}`;
   if (state === "off" || !isScheduled(fault)) return STATES[state];
   const next = fault.windows.flat().find((time) => time !== null && time > uptime);
   if (state === "scheduled") return next === undefined ? "schedule is over" : `on in ${age(next - uptime)}`;

@@ -2,18 +2,15 @@
 
 import { openFaultDialog } from "./dialog.js";
 import { element } from "./elements.js";
-import { chip, inWords, isScheduled, stateOf } from "./fault-states.js";
+import { actsOn, chip, inWords, isScheduled, stateOf } from "./fault-states.js";
 import { age, percent, whole } from "./format.js";
 import { fill, number, table } from "./tables.js";
-
-const ACTS_ON = { upstream: "requests", downstream: "responses" };
-const actsOn = ({ attributes, stream }) => (attributes.direction === "both" ? "both directions" : ACTS_ON[stream.toLowerCase()]);
 
 export class Faults {
   // `tools` are `{ change, notify, warn }`.
   constructor(tools) {
     Object.assign(this, tools);
-    this.table = table(["Fault", ["What it does", "wide"], "Acts on", "Sessions", "State", number("Actions"), ["Controls", "wide"]]);
+    this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Actions"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
     this.none = element("p", { className: "none", textContent: "No faults. Traffic is forwarded unchanged." });
     this.bars = element("div", { className: "bars" });
@@ -95,7 +92,8 @@ export class Faults {
       now.style.left = share(state.uptime_ms);
       track.append(now);
       return element("div", { className: "line" }, element("span", { textContent: name }), track, element("span", { className: "when", textContent: told }));
-    }));
+    }), element("div", { className: "line scale" }, element("span"), element("span", { className: "ends" },
+      element("span", { textContent: "0:00" }), element("span", { textContent: age(end) })), element("span")));
   }
 }
 

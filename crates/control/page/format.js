@@ -28,7 +28,10 @@ export const quantiles = (times) => (times ? `${millis(times.p50)} / ${millis(ti
 
 export const whole = (count) => count.toLocaleString("en-US");
 
-export const percent = (share) => `${Number((share * 100).toPrecision(3))} %`;
+export const percent = (share) => `${Number((share * 100).toPrecision(3))}%`;
+
+// The text of an error of the system, without its number.
+export const withoutErrno = (message) => message.replace(/ \(os error \d+\)/g, "");
 
 // As on a stopwatch: 1:05, 2:00:00.
 export function age(time) {

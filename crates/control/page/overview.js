@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 import { STATES, byState, chip, faultChip, labelsOf, stateOf } from "./fault-states.js";
-import { NONE, ago, millis, naturally, rate, whole } from "./format.js";
+import { NONE, ago, millis, naturally, rate, whole, withoutErrno } from "./format.js";
 import { Sparkline } from "./sparkline.js";
 
 // Chips in a row; further faults are counted.
@@ -74,7 +74,7 @@ export class Overview {
     this.none.hidden = shown > 0;
     this.table.hidden = shown === 0;
     const failing = proxies.filter(({ sessions_failed }) => sessions_failed > 0).length;
-    const on = proxies.flatMap(({ faults }) => faults).filter((fault) => fault.on).length;
+    const on = proxies.flatMap(({ faults }) => faults).filter((fault) => fault.on && !fault.used_up).length;
     const told = [words.length ? `${shown} of ${proxies.length} proxies` : count(proxies.length, "proxy", "proxies"), `${count(on, "fault")} on`];
     if (failing) told.push(`${failing} with failed sessions`);
     if (this.summary.textContent !== told.join(" · ")) this.summary.textContent = told.join(" · ");
@@ -164,7 +164,7 @@ class Row {
     const key = `${sessions_failed} ${when}`;
     if (cell.dataset.key === key) return;
     cell.dataset.key = key;
-    cell.title = last_failure?.message ?? "";
+    cell.title = withoutErrno(last_failure?.message ?? "");
     cell.classList.toggle("zero", sessions_failed === 0);
     cell.replaceChildren(element("b", { textContent: whole(sessions_failed) }), ...(when && sessions_failed ? [element("small", { textContent: when })] : []));
   }

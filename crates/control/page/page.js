@@ -49,6 +49,7 @@ function show() {
 
 function connection(state, text) {
   document.body.dataset.state = state;
+  for (const id of ["reset", "new-proxy"]) by(id).disabled = state !== "live";
   if (by("connection").textContent !== text) by("connection").textContent = text;
 }
 
@@ -65,10 +66,11 @@ function onState(state) {
 function onLost(problem) {
   connection("reconnecting", "reconnecting");
   const figures = latest ? ` The figures are those of ${clock(latest_at)}.` : "";
-  const text = `No connection to the server${problem ? ` (${problem})` : ""}; trying again.${figures}`;
+  const text = `No connection to the server${problem ? ` (${problem})` : ""}; trying again. Check that fault-proxy still runs.${figures}`;
   if (by("lost").textContent !== text) by("lost").textContent = text;
   by("lost").hidden = false;
   overview.interrupt();
+  detail.interrupt();
 }
 
 function askToken() {

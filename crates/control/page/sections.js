@@ -1,6 +1,6 @@
 // The tables of a proxy: requests, fault accuracy, sessions and changes.
 
-import { author, inWords } from "./changes.js";
+import { author } from "./changes.js";
 import { element } from "./elements.js";
 import { NONE, age, bytes, clock, percent, quantiles, rate, whole } from "./format.js";
 import { fill, number, table } from "./tables.js";
@@ -27,13 +27,13 @@ class Section {
 
 export class Requests extends Section {
   constructor() {
-    super("Requests", ["Kind", number("Requests"), number("Forwarded"), number("Responses"), number("Delivered"), number("Unconfirmed"), number("Injected"), number("Duration p50 / p99")], "");
+    super("Requests", [["Kind", "name"], number("Requests"), number("Forwarded"), number("Responses"), number("Delivered"), number("Unconfirmed"), number("Injected"), number("Duration p50 / p99")], "");
   }
 
   update({ requests, sessions_opaque }) {
     this.section.hidden = requests.length === 0 && sessions_opaque === 0;
     const unconfirmed = requests.reduce((sum, of) => sum + of.unconfirmed, 0);
-    const note = [`${whole(unconfirmed)} executed without a response to the client.`,
+    const note = [`${whole(unconfirmed)} ${unconfirmed === 1 ? "request was" : "requests were"} executed without a response to the client.`,
       sessions_opaque ? `The requests of ${whole(sessions_opaque)} sessions could not be read to their end.` : ""].join(" ").trim();
     this.fill(requests, ({ kind }) => kind, (of, row) => {
       row.classList.toggle("unconfirmed", of.unconfirmed > 0);
@@ -44,14 +44,14 @@ export class Requests extends Section {
 
 export class Accuracy extends Section {
   constructor() {
-    super("Fault accuracy", ["Fault", number("Sessions"), number("Actions"), number("Requested delay p50 / p99"), number("Measured delay p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss")], "");
+    super("Fault accuracy", [["Fault", "name"], number("Sessions"), number("Actions"), number("Requested p50 / p99"), number("Measured p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss")], "");
   }
 
   update({ faults }) {
     this.section.hidden = faults.length === 0;
     this.fill(faults, ({ name }) => name, (of) => [
       of.name, whole(of.sessions), whole(of.applied), quantiles(of.asked_ms), quantiles(of.held_ms), quantiles(of.late_ms), rate(of.bytes_per_second),
-      of.loss_share === null ? NONE : `${percent(of.loss_share)} of ${whole(of.segments)}`,
+      of.loss_share === null ? NONE : `${percent(of.loss_share)} of ${whole(of.segments)} segments`,
     ]);
   }
 }
@@ -73,7 +73,7 @@ export class ProxyChanges extends Section {
     super("Recent changes", ["No.", "At", ["Change", "wide"], ["By", "wide"]], "No changes through the control API.");
   }
 
-  update(changes) {
+  update(changes, inWords) {
     this.fill([...changes].reverse().slice(0, 50), ({ number }) => number, (of) => [`#${of.number}`, clock(of.unix_ms), inWords(of), author(of)]);
   }
 }

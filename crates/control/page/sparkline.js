@@ -28,11 +28,12 @@ export class Sparkline {
     const y = (bytes) => HEIGHT - 2 - (bytes / top) * (HEIGHT - 5);
     const points = this.samples.map(({ bytes }, index) => `${x(index).toFixed(1)},${y(bytes).toFixed(1)}`);
     const failures = this.samples.flatMap(({ failed }, index) => (failed ? [svg("line", { class: "failed", x1: x(index), x2: x(index), y1: HEIGHT, y2: HEIGHT - 9 })] : []));
+    const base = svg("line", { class: "base", x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 });
     const lines = points.length > 1 ? [
       svg("polygon", { class: "area", points: `${x(0).toFixed(1)},${HEIGHT} ${points.join(" ")} ${WIDTH},${HEIGHT}` }),
       svg("polyline", { class: "one", points: points.join(" ") }),
     ] : [];
-    this.picture.replaceChildren(...lines, ...failures);
+    this.picture.replaceChildren(base, ...lines, ...failures);
     const failed = this.samples.reduce((sum, of) => sum + of.failed, 0);
     const most = this.samples.length ? Math.max(...this.samples.map(({ bytes }) => bytes)) : 0;
     this.picture.setAttribute("aria-label", `Last minute: at most ${rate(most)}${failed ? `, ${failed} failed sessions` : ""}`);

@@ -2,8 +2,10 @@
 // which is why the roles are explicit.
 
 import { element } from "./elements.js";
+import { NONE } from "./format.js";
 
-// A column is a heading, or a heading and a class: "number" is aligned to the right, "wide" has a line of its own in a narrow window.
+// A column is a heading, or a heading and a class: "number" is aligned to the right, "wide" has a line of its own in a narrow window,
+// and "name" may be long.
 export function table(columns) {
   const heads = columns.map((column) => {
     const [textContent, className = ""] = [column].flat();
@@ -16,7 +18,7 @@ export function table(columns) {
 export const number = (heading) => [heading, "number"];
 
 function newCell({ className, textContent }, index) {
-  if (index === 0) return element("th", { scope: "row", role: "rowheader" });
+  if (index === 0) return element("th", { scope: "row", role: "rowheader", className });
   return element("td", { role: "cell", className, data: { label: textContent } });
 }
 
@@ -37,6 +39,7 @@ export function fill(made, items, keyOf, cellsOf) {
       } else if (cell.textContent !== String(content)) {
         cell.textContent = content;
       }
+      cell.classList.toggle("empty", content === NONE);
     });
   });
   for (const row of there.values()) row.remove();

@@ -14,7 +14,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Files of the page with their paths.
-pub(crate) const FILES: [(&str, &str, &str); 29] = [
+pub(crate) const FILES: [(&str, &str, &str); 31] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),
     ("/overview.css", CSS, include_str!("../page/overview.css")),
@@ -35,6 +35,7 @@ pub(crate) const FILES: [(&str, &str, &str); 29] = [
     ("/fault-types.js", JS, include_str!("../page/fault-types.js")),
     ("/faults.js", JS, include_str!("../page/faults.js")),
     ("/format.js", JS, include_str!("../page/format.js")),
+    ("/marks.js", JS, include_str!("../page/marks.js")),
     ("/messages.js", JS, include_str!("../page/messages.js")),
     ("/new-proxy.js", JS, include_str!("../page/new-proxy.js")),
     ("/overview.js", JS, include_str!("../page/overview.js")),
@@ -44,6 +45,7 @@ pub(crate) const FILES: [(&str, &str, &str); 29] = [
     ("/sparkline.js", JS, include_str!("../page/sparkline.js")),
     ("/svg.js", JS, include_str!("../page/svg.js")),
     ("/tables.js", JS, include_str!("../page/tables.js")),
+    ("/units.js", JS, include_str!("../page/units.js")),
 ];
 
 pub(crate) fn routes() -> Router {

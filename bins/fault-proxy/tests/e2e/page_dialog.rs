@@ -160,7 +160,7 @@ fn a_preview_reads_the_token_from_the_environment() {
 }
 
 #[test]
-fn the_modules_of_the_dialog_do_as_they_say() {
+fn the_pure_modules_do_as_they_say() {
     let directory = TempDir::new().expect("a temporary directory");
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/control/page");
     for file in fs::read_dir(page).expect("it is there") {
@@ -170,7 +170,8 @@ fn the_modules_of_the_dialog_do_as_they_say() {
     // Else node reads them as scripts.
     fs::write(directory.path().join("package.json"), r#"{"type": "module"}"#).expect("the directory is ours");
     let mut node = Command::new(require("node", "nodejs"));
-    node.args(["--test", utf8(&script("preview.test.mjs")), utf8(&script("presets.test.mjs"))]);
+    let scripts = ["preview.test.mjs", "presets.test.mjs", "changes.test.mjs"].map(script);
+    node.arg("--test").args(scripts);
     let output = node.env("PAGE_MODULES", directory.path()).output().expect("node starts");
     assert!(output.status.success(), "{}", told(&output));
 }

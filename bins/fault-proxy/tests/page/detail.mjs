@@ -19,7 +19,7 @@ await test(async (page) => {
   const api = await server.create("api", `http://127.0.0.1:${await web()}`);
   const chart = (title) => page.getByRole("img", { name: new RegExp(`^${title}: `) });
   const labels = (title) => chart(title).locator("text:not(.mark)").allTextContents();
-  const tile = (name) => page.locator(".tiles div").filter({ has: page.getByText(name, { exact: true }) }).locator("dd");
+  const tile = (name) => page.locator(".tiles div").filter({ has: page.getByText(new RegExp(`^${name}(,|$)`)) }).locator("dd");
   const fault = (name) => page.locator(".faults tbody tr").filter({ has: page.getByRole("rowheader", { name }) });
   const post = (path, body) => server.send("POST", `/proxies/cache${path}`, body);
 
@@ -40,7 +40,7 @@ await test(async (page) => {
   await eventually("the axis fits", async () => (await labels("Added latency")).some((text) => /^[1-9]\d\d ms$/.test(text)));
   await chart("Added latency").locator("text.mark").first().waitFor();
   const changes = page.getByRole("region", { name: "Recent changes" });
-  await changes.getByText("latency_downstream added: latency, mean 120, stddev 20").waitFor();
+  await changes.getByText("latency_downstream added: latency, mean 120 ms, stddev 20 ms").waitFor();
   await changes.getByText(/test-suite\/1\.0 \(127\.0\.0\.1:\d+\)/).first().waitFor();
 
   console.log("a fault is switched off, keeps its parameters, and is switched on again");
@@ -60,14 +60,36 @@ await test(async (page) => {
   await post("/toxics", { type: "packet_loss", stream: "upstream", attributes: { rate: "5%" }, toxicity: 0.25 });
   await post("/toxics", { type: "reset", stream: "upstream", attributes: { after: "1h" } });
   await post("/toxics/reset_upstream", { enabled: false });
+  await post("/toxics", { type: "slow_open", name: "once", attributes: { delay: "1ms", times: 1 } });
+  const selected = client(cache);
+  await fault("once").locator(".chip.spent").filter({ hasText: "used up after 1 session" }).waitFor();
+  selected.destroy();
+  await changes.getByText("reset_upstream added: reset, after 1 h").waitFor();
+
+  console.log("marks of changes within a second name all of them");
+  const marks = async () => (await chart("Sessions").locator("text.mark").evaluateAll((all) => all.map((mark) => mark.querySelector("title").textContent))).join("\n");
+  const of_cache = (await server.send("GET", "/changes")).filter(({ proxy }) => proxy === "cache").slice(1);
+  await eventually("all changes but the first, which is before the chart, are marked", async () => {
+    const titles = await marks();
+    return of_cache.every(({ number }) => titles.includes(`#${number}: `));
+  });
   await fault("blackhole_downstream").getByText(/^on in \d+:\d\d$/).waitFor();
   await page.getByRole("img", { name: /^blackhole_downstream is on from 5:00 to 10:00/ }).waitFor();
   await fault("reset_upstream").getByText("switched off").waitFor();
-  await fault("packet_loss_upstream").getByText("25 %").waitFor();
+  await fault("packet_loss_upstream").getByText("25%").waitFor();
 
-  console.log("a reload loses nothing");
+  console.log("only new samples are read, and a reload loses nothing");
   const points = async () => (await chart("Throughput").locator("polyline").first().getAttribute("points")).split(" ").length;
   await eventually("some seconds pass", async () => await points() >= 10);
+  const read = [];
+  const listener = async (response) => {
+    if (response.url().includes("/history")) read.push([new URL(response.url()).search, (await response.json()).samples.length]);
+  };
+  page.on("response", listener);
+  const shown = await points();
+  await eventually("new samples are shown", async () => await points() >= shown + 3);
+  page.off("response", listener);
+  assert(read.length >= 2 && read.every(([search, samples]) => /^\?since=\d+$/.test(search) && samples < shown), JSON.stringify(read));
   await page.reload();
   await page.getByRole("heading", { name: "cache" }).waitFor();
   await chart("Throughput").locator("polyline").first().waitFor();
@@ -80,11 +102,13 @@ await test(async (page) => {
   console.log("the values at a place of a chart");
   await chart("Throughput").hover();
   await page.getByText(/^at \d\d:\d\d:\d\d$/).first().waitFor();
+  await page.mouse.move(0, 0);
+  await page.getByText("last second").first().waitFor();
 
   console.log("a failure");
   await server.send("POST", "/proxies/cache", { upstream: "127.0.0.1:9" });
   await attempt(cache);
-  await page.getByText(/^Last failure, \d+ s ago: cannot connect to 127\.0\.0\.1:9: /).waitFor();
+  await page.getByText(/^\d+ failed sessions?, the last \d+ s ago: cannot connect to 127\.0\.0\.1:9: Connection refused\. Check that /).waitFor();
   await look(page, "detail-failed");
 
   console.log("the response to a POST is lost, and counted");
@@ -93,10 +117,11 @@ await test(async (page) => {
   await server.send("POST", "/proxies/api/toxics", { type: "lose_response", attributes: { on: "POST" } });
   await assert.rejects(fetch(`http://127.0.0.1:${api}/`, { method: "POST" }));
   for (let requests = 0; requests < 5; requests += 1) await (await fetch(`http://127.0.0.1:${api}/`)).text();
-  await page.getByText("1 executed without a response to the client.").waitFor();
+  await page.getByText("1 request was executed without a response to the client.").waitFor();
   const counts = page.getByRole("region", { name: "Requests" }).getByRole("row").filter({ hasText: "POST" });
   assert.deepEqual((await counts.getByRole("cell").allInnerTexts()).slice(0, 6), ["1", "1", "1", "0", "1", "0"]);
   await page.getByRole("region", { name: "Requests" }).getByRole("row").filter({ hasText: "GET" }).waitFor();
+  await fault("lose_response").getByText("selected requests: POST").waitFor();
   await look(page, "detail-requests");
 
   console.log("the back button, and a proxy that is gone");
@@ -109,7 +134,7 @@ await test(async (page) => {
 
   console.log("the faults are removed");
   await page.goto(`${server.url}/#/proxy/cache`);
-  for (const name of ["latency_downstream", "blackhole_downstream", "packet_loss_upstream", "reset_upstream"]) {
+  for (const name of ["latency_downstream", "blackhole_downstream", "packet_loss_upstream", "reset_upstream", "once"]) {
     await page.getByRole("button", { name: `Remove ${name}` }).click();
     await page.getByText(`${name} is removed.`).waitFor();
   }

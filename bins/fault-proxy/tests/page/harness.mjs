@@ -91,12 +91,14 @@ export async function eventually(what, done) {
 
 // Looks at the page in each scheme and size: a screenshot, no violation of axe-core, and nothing that is wider than a narrow window.
 export async function look(page, name) {
+  // A dialog and its backdrop cover the viewport only.
+  const hasDialog = await page.locator("dialog[open]").count() > 0;
   for (const [kind, colorScheme, size] of [["light", "light", WIDE], ["dark", "dark", WIDE], ["narrow", "light", NARROW]]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(size);
     await page.evaluate(() => scrollTo(0, 0));
     await sleep(100); // charts are drawn in their new size
-    await page.screenshot({ path: join(screenshots, `${name}-${kind}.png`), fullPage: true });
+    await page.screenshot({ path: join(screenshots, `${name}-${kind}.png`), fullPage: !hasDialog });
     const { width, innerWidth } = await page.evaluate(() => ({ width: document.documentElement.scrollWidth, innerWidth: document.documentElement.clientWidth }));
     assert(width <= innerWidth, `${name}, ${kind}: ${width} px are wider than ${innerWidth} px`);
     const scrolling = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));

@@ -38,6 +38,9 @@ await test(async (page) => {
   await chip(/blackhole_downstream \(on in \d+:/).waitFor();
   await chip("reset_upstream (switched off)").waitFor();
   await row("billing-db").getByText("packet_loss_downstream (on, never acted)").waitFor();
+  await server.send("POST", "/proxies/cache/toxics", { type: "slow_open", name: "once", attributes: { delay: "1ms", times: 1 } });
+  client(cache, 2000);
+  await chip("once (used up after 1 session)").waitFor();
   await look(page, "overview");
 
   console.log("the picture of the last minute is there after a reload");
@@ -97,6 +100,7 @@ await test(async (page) => {
 
   console.log("the server ends");
   await server.stop();
-  await page.getByText(/^No connection to the server; trying again\. The figures are those of \d\d:\d\d:\d\d\.$/).waitFor();
+  await page.getByText(/^No connection to the server; trying again\. Check that fault-proxy still runs\. The figures are those of \d\d:\d\d:\d\d\.$/).waitFor();
+  assert(await page.getByRole("button", { name: "New proxy" }).first().isDisabled());
   await look(page, "reconnecting");
 }, ["net::ERR_"]);

@@ -1,0 +1,93 @@
+// Tests of the pure modules that put changes, marks and states of faults into words: node --test changes.test.mjs, with PAGE_MODULES, a
+// directory with the modules of the page.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const load = (name) => import(join(process.env.PAGE_MODULES, name));
+const { inWords } = await load("changes.js");
+const { actsOn, inWords: stateInWords, stateOf } = await load("fault-states.js");
+const { goesWith, hintsOf } = await load("fault-types.js");
+const { labelOf, labelled } = await load("marks.js");
+const { kindsOf, withUnit } = await load("units.js");
+
+const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, ...more });
+const TYPES = [
+  { type: "latency", attributes: [attribute("mean", "time"), attribute("stddev", "time"), attribute("times", "number"), attribute("direction", "words")] },
+  { type: "packet_loss", attributes: [attribute("rate", "share"), attribute("mss", "bytes"), attribute("direction", "words")] },
+  { type: "bandwidth", attributes: [attribute("rate", "rate"), attribute("unit", "words"), attribute("burst", "bytes"), attribute("direction", "words")] },
+  { type: "timeout", attributes: [attribute("after", "time"), attribute("after_bytes", "bytes"), attribute("direction", "words")] },
+];
+
+test("values have the unit of their type", () => {
+  const times = { 0: "0 ms", 0.5: "500 µs", 120: "120 ms", 1500: "1.5 s", 1234: "1234 ms", 90_000: "1.5 min", 924_600: "924.6 s", 3_600_000: "1 h", 0.0001: "0.0001 ms" };
+  for (const [value, text] of Object.entries(times)) assert.equal(withUnit("time", Number(value)), text);
+  assert.deepEqual([65_536, 1460, 3 * 2 ** 20, 100_000].map((value) => withUnit("bytes", value)), ["64 KiB", "1,460 B", "3 MiB", "100,000 B"]);
+  assert.deepEqual([0.05, 1, 0.001].map((value) => withUnit("share", value)), ["5%", "100%", "0.1%"]);
+  assert.deepEqual([withUnit("time", "2s"), withUnit("number", 3), withUnit("switch", true), withUnit("time", undefined)], ["2s", "3", "true", "default"]);
+});
+
+test("the units of toxics are those of Toxiproxy", () => {
+  const value = (type, attributes, name) => withUnit(kindsOf(TYPES, { type, attributes })(name), attributes[name]);
+  assert.equal(value("latency", { latency: 1000, jitter: 5 }, "latency"), "1 s");
+  assert.equal(value("bandwidth", { rate: 100 }, "rate"), "100 KB/s");
+  assert.equal(value("bandwidth", { rate: 5, unit: "mbit/s" }, "rate"), "5");
+  assert.equal(value("slicer", { average_size: 64, size_variation: 0, delay: 10 }, "delay"), "10 µs");
+  assert.equal(value("limit_data", { bytes: 2048 }, "bytes"), "2 KiB");
+});
+
+test("a change is told with units", () => {
+  const fault = (attributes, more = {}) => ({ name: "slow", type: "latency", stream: "downstream", toxicity: 1, attributes, ...more });
+  const told = (before, after) => inWords({ action: "update", before, after }, TYPES);
+  assert.equal(told([], [fault({ mean: 120, stddev: 20 })]), "slow added: latency, mean 120 ms, stddev 20 ms");
+  assert.equal(told([fault({ mean: 120, times: 2 })], [fault({ mean: 3_600_000 })]), "slow: mean 120 ms → 1 h, times 2 → default");
+  assert.equal(told([fault({ mean: 5 })], [fault({ mean: 5 }, { toxicity: 0.25, enabled: false })]), "slow: share 100% → 25%, switched off");
+  const proxy = (toxics, enabled = true) => ({ name: "p", listen: "a", upstream: "b", enabled, toxics });
+  assert.equal(told(proxy([fault({ mean: 5 })]), proxy([], false)), "disabled; slow removed");
+  assert.equal(told(proxy([]), proxy([{ ...fault({ after: 3_600_000 }), type: "timeout" }])), "slow added: timeout, after 1 h");
+});
+
+test("marks that are close share a label that names all of them", () => {
+  assert.deepEqual([[7], [3, 4, 5], [3, 7], [3, 5, 9]].map(labelOf), ["#7", "#3–5", "#3, 7", "#3…9"]);
+  const mark = (number, place) => ({ number, place, title: `change ${number}` });
+  const labels = labelled([mark(1, 100), mark(2, 300), mark(3, 300.2), mark(4, 301), mark(5, 400)]);
+  assert.deepEqual(labels.map(({ label }) => label), ["#5", "#2–4", "#1"]);
+  assert.equal(labels[1].title, "change 2\nchange 3\nchange 4");
+  const many = Array.from({ length: 200 }, (_, index) => mark(index + 1, index * 3));
+  const shown = labelled(many);
+  assert.equal(shown.flatMap(({ title }) => title.split("\n")).length, 200, "none is left out");
+  shown.slice(1).forEach(({ right }, index) => assert(right <= shown[index].right - 7 * shown[index].label.length, "labels do not overlap"));
+  assert(shown.every(({ right, label }) => right >= 7 * label.length), "none is cut off at the left");
+});
+
+test("a fault that is used up is not on", () => {
+  const fault = (more) => ({ enabled: true, on: true, acted: true, used_up: true, windows: [[0, null]], attributes: { times: 1 }, ...more });
+  assert.deepEqual([fault(), fault({ used_up: false }), fault({ enabled: false })].map(stateOf), ["spent", "on", "off"]);
+  assert.equal(stateInWords(fault(), 0), "used up after 1 session");
+  assert.equal(stateInWords(fault({ attributes: { times: 2, on: "commit" } }), 0), "used up after 2 requests");
+});
+
+test("a fault on requests acts on those that it selects", () => {
+  assert.equal(actsOn({ stream: "downstream", attributes: { on: "POST /orders/*" } }), "selected requests: POST /orders/*");
+  assert.equal(actsOn({ stream: "Upstream", attributes: {} }), "requests");
+  assert.equal(actsOn({ stream: "downstream", attributes: { direction: "both" } }), "both directions");
+});
+
+test("an example is in the field or below it", () => {
+  const hints = (help, more = {}) => hintsOf(attribute("a", "time", { help, ...more }));
+  assert.deepEqual(hints("Time after which, for example 30s"), { placeholder: "for example 30s", help: "Time after which" });
+  assert.deepEqual(hints("Mean delay, for example 300ms; a bare number is in ms"), { placeholder: "for example 300ms", help: "Mean delay; a bare number is in ms" });
+  assert.deepEqual(hints("Share, for example 0.01 or 1%"), { placeholder: "for example 0.01", help: "Share, for example 0.01 or 1%" });
+  assert.deepEqual(hints("Error, for example 40001, 40P01 or 53300"), { placeholder: "for example 40001", help: "Error, for example 40001, 40P01 or 53300" });
+  assert.deepEqual(hints("Deviation", { default: "0" }), { placeholder: "default: 0 ms", help: "Deviation" });
+  assert.deepEqual(hints("Amount", { default: "what the rate allows in 1 ms" }), { placeholder: "", help: "Amount. Defaults to what the rate allows in 1 ms" });
+});
+
+test("the first model of a default that depends on a rate hides the parameters of the others", () => {
+  const model = attribute("model", "words", { default: "bernoulli with a rate, otherwise markov", choices: ["bernoulli", "gilbert-elliott", "markov"] });
+  const [rate, good] = [attribute("rate", "share", { with: ["bernoulli"] }), attribute("good_loss", "share", { with: ["gilbert-elliott"] })];
+  const all = [rate, model, good];
+  assert.deepEqual([goesWith(rate, all, {}), goesWith(good, all, {})], [true, false]);
+  assert.deepEqual([goesWith(rate, all, { model: "gilbert-elliott" }), goesWith(good, all, { model: "gilbert-elliott" })], [false, true]);
+});

@@ -1,0 +1,57 @@
+// Values of parameters with their units, by the types of `/fault-types`. Pure functions.
+
+import { isToxic, typeNamed } from "./fault-types.js";
+import { whole } from "./format.js";
+
+// Units of the toxics of Toxiproxy, whose attributes are bare numbers.
+const TOXICS = {
+  latency: { latency: "time", jitter: "time" },
+  bandwidth: { rate: "kilobytes" },
+  slow_close: { delay: "time" },
+  timeout: { timeout: "time" },
+  reset_peer: { timeout: "time" },
+  slicer: { average_size: "bytes", size_variation: "bytes", delay: "micros" },
+  limit_data: { bytes: "bytes" },
+};
+
+const TIMES = [[3_600_000, "h"], [60_000, "min"], [1000, "s"], [1, "ms"], [0.001, "µs"]];
+const SIZES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]];
+
+const tidy = (number) => Number(number.toPrecision(12));
+
+// A time in the largest unit in which it is exact with one decimal.
+function time(ms) {
+  const isShort = (value) => value >= 1 && Number.isInteger(tidy(value * 10));
+  const [size, unit] = TIMES.find(([size]) => isShort(ms / size)) ?? [1, "ms"];
+  return `${tidy(ms / size)} ${unit}`;
+}
+
+function size(bytes) {
+  const [factor, unit] = SIZES.find(([factor]) => bytes >= factor && Number.isInteger(bytes / factor)) ?? [1, "B"];
+  return `${whole(bytes / factor)} ${unit}`;
+}
+
+const WITH_UNIT = {
+  time,
+  bytes: size,
+  share: (share) => `${tidy(share * 100)}%`,
+  rate: (rate) => `${rate} B/s`,
+  kilobytes: (rate) => `${rate} KB/s`,
+  micros: (micros) => time(micros / 1000),
+};
+
+// Texts have their unit already.
+export function withUnit(kind, value) {
+  if (value === undefined || value === null) return "default";
+  if (typeof value === "number") return (WITH_UNIT[kind] ?? String)(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// Returns a function that gives the kind of values of an attribute of a fault.
+export function kindsOf(types, fault) {
+  const type = typeNamed(types, fault.type);
+  if (isToxic(type, fault)) return (name) => TOXICS[fault.type.replaceAll("-", "_")]?.[name];
+  // A bare rate is in the unit of the attribute beside it.
+  const isBare = (name) => name === "rate" && fault.attributes.unit !== undefined;
+  return (name) => (isBare(name) ? undefined : type.attributes.find((attribute) => attribute.name === name)?.type);
+}
