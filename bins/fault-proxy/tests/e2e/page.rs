@@ -48,3 +48,8 @@ fn the_list_shows_failures_and_faults_of_thirty_proxies_on_two_screens() {
 fn a_proxy_has_charts_with_marks_and_keeps_a_fault_that_is_switched_off() {
     browse("detail.mjs", &["detail-idle", "detail", "detail-failed", "detail-requests"]);
 }
+
+#[test]
+fn odd_names_and_two_hundred_proxies_are_shown() {
+    browse("names.mjs", &["names", "names-detail"]);
+}

@@ -38,6 +38,8 @@ await test(async (page) => {
   await page.locator(".chart polyline").first().waitFor();
   await page.getByRole("region", { name: "Recent changes" }).getByText("latency_downstream added").waitFor();
   await sleep(1500);
-  await page.screenshot({ path: join(directory, "page-detail.png"), clip: { x: 0, y: 0, width: 1280, height: 700 } });
+  // Up to the end of the table of faults.
+  const { y, height } = await page.locator("section.panel").first().boundingBox();
+  await page.screenshot({ path: join(directory, "page-detail.png"), clip: { x: 0, y: 0, width: 1280, height: Math.ceil(y + height + 12) } });
   clearInterval(failing);
 });
