@@ -25,13 +25,13 @@ pub(super) struct StreamPlan {
     is_stalled: bool,
     limit: Option<Box<Limit>>,
     has_ended: bool,
-    /// Offsets at which messages end that have not passed, and their requests.
-    ends: VecDeque<(u64, u64)>,
     /// Number of bytes that have passed, and of those that were written.
     passed: u64,
     written: u64,
-    /// The number of passed bytes at the ends of messages that were not written, and their requests.
-    passed_ends: VecDeque<(u64, u64)>,
+    /// Ends of messages that were not written, and their requests: first those that have passed, with the number of passed bytes at the
+    /// end, then the others, with their offsets.
+    ends: VecDeque<(u64, u64)>,
+    passed_ends: usize,
 }
 
 /// A step of a fault at an offset.
@@ -232,14 +232,20 @@ impl StreamPlan {
         if let Some(limit) = &mut self.limit {
             limit.passed += len;
         }
-        while let Some((offset, request)) = pop_until(&mut self.ends, self.position) {
-            self.passed_ends.push_back((self.passed - (self.position - offset), request));
+        while let Some((end, _)) = self.ends.get_mut(self.passed_ends).filter(|(end, _)| *end <= self.position) {
+            *end = self.passed - (self.position - *end);
+            self.passed_ends += 1;
         }
     }
 
     /// Returns the request of the next message that was dropped with its end.
     pub(super) fn next_dropped(&mut self) -> Option<u64> {
-        pop_until(&mut self.ends, self.position).map(|(_, request)| request)
+        let (end, request) = *self.ends.get(self.passed_ends)?;
+        if end > self.position {
+            return None;
+        }
+        self.ends.remove(self.passed_ends);
+        Some(request)
     }
 
     pub(super) fn on_inserted(&mut self, len: usize) {
@@ -256,11 +262,12 @@ impl StreamPlan {
 
     /// Returns the request of the next message that was written with its end.
     pub(super) fn next_written(&mut self) -> Option<u64> {
-        pop_until(&mut self.passed_ends, self.written).map(|(_, request)| request)
+        let (end, request) = *self.ends.front().filter(|_| self.passed_ends > 0)?;
+        if end > self.written {
+            return None;
+        }
+        self.passed_ends -= 1;
+        self.ends.pop_front();
+        Some(request)
     }
-}
-
-/// Removes the first end if it is at this place or before.
-fn pop_until(ends: &mut VecDeque<(u64, u64)>, place: u64) -> Option<(u64, u64)> {
-    ends.front().is_some_and(|(end, _)| *end <= place).then(|| ends.pop_front())?
 }
