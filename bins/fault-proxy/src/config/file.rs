@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use fault_proxy_engine::FaultParams;
-use fault_proxy_mapping::Mapping;
+use fault_proxy_mapping::{Listen, Mapping, ParseError, Upstream};
 use figment::value::Dict;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Given, Time};
@@ -12,8 +13,8 @@ use proxy_cli::config::{FileErrors, as_file, read};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::hints::hint;
 use crate::args::{ControlArgs, ListenerTlsArgs, Options, RunArgs, UpstreamTlsArgs, file_keys};
@@ -68,12 +69,61 @@ impl RecordedConfig {
 
 /// A proxy in the file.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table such as { proxy = \"35432=psql://db:5432\" }")]
+#[serde(try_from = "ProxyTable")]
 pub(crate) struct FileProxy {
-    pub(crate) proxy: Mapping,
+    pub(crate) mapping: Mapping,
     pub(crate) name: Option<String>,
-    #[serde(default)]
     pub(crate) faults: Vec<Dict>,
+}
+
+/// A proxy as the file has it: with a mapping, or with the two sides of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as { proxy = \"35432=psql://db:5432\" }")]
+struct ProxyTable {
+    proxy: Option<Mapping>,
+    #[serde(default, deserialize_with = "parsed")]
+    listen: Option<Listen>,
+    #[serde(default, deserialize_with = "parsed")]
+    upstream: Option<Upstream>,
+    name: Option<String>,
+    #[serde(default)]
+    faults: Vec<Dict>,
+}
+
+impl TryFrom<ProxyTable> for FileProxy {
+    type Error = &'static str;
+
+    fn try_from(table: ProxyTable) -> Result<Self, Self::Error> {
+        let ProxyTable { proxy, listen, upstream, name, faults } = table;
+        let mapping = match (proxy, listen, upstream) {
+            (Some(mapping), None, None) => mapping,
+            (None, Some(listen), Some(upstream)) => Mapping { name: None, listen, upstream },
+            (Some(_), ..) => return Err("`proxy` has both addresses: leave out `listen` and `upstream`"),
+            (None, Some(_), None) => return Err("`listen` needs `upstream`, for example \"psql://db:5432\""),
+            (None, None, Some(_)) => return Err("`upstream` needs `listen`, for example \"35432\""),
+            (None, None, None) => {
+                return Err(
+                    "`proxy` is missing: set it, for example to \"35432=psql://db:5432\", or set `listen` and `upstream`",
+                );
+            }
+        };
+        Ok(Self { mapping, name, faults })
+    }
+}
+
+/// Reads an address. A port can be a number.
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = ParseError>>(de: D) -> Result<Option<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected an address, for example \"35432\" or \"psql://db:5432\"")]
+    enum Address {
+        Port(u64),
+        Text(String),
+    }
+    let text = match Address::deserialize(de)? {
+        Address::Port(port) => port.to_string(),
+        Address::Text(text) => text,
+    };
+    text.parse().map(Some).map_err(|error: ParseError| D::Error::custom(error.in_one_line()))
 }
 
 /// A phase in the file.

@@ -23,7 +23,7 @@ const PARTS_OF_MAPPING: [&str; 15] = [
     "upstream",
 ];
 
-/// Returns what to write instead of the unknown key at this place, such as `proxies[0].listen`.
+/// Returns what to write instead of the unknown key at this place, such as `proxies[0].target`.
 pub(super) fn hint(place: &str) -> Option<String> {
     let (table, key) = place.rsplit_once('.').unwrap_or(("", place));
     let key = &*key.replace('_', "-");
@@ -99,8 +99,8 @@ mod tests {
     #[test]
     fn keys_of_other_places_and_programs_have_a_hint() {
         for (place, expected) in [
-            ("proxies[0].listen", "proxy = \"PORT=HOST:PORT\""),
-            ("proxies[1].upstream", "proxy = \"PORT=HOST:PORT\""),
+            ("proxies[0].address", "proxy = \"PORT=HOST:PORT\""),
+            ("proxies[1].target", "proxy = \"PORT=HOST:PORT\""),
             ("listen", "[[proxies]]"),
             ("proxy", "[[proxies]]"),
             ("proxies[0].toxics", "[[proxies.faults]]"),

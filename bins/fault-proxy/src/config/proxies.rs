@@ -107,7 +107,7 @@ impl<'a> Named<'a> {
 
 fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Named<'a>>> {
     let of_file = |(index, proxy): (_, &'a FileProxy)| {
-        Named::new(index, proxy.name.as_deref(), &proxy.proxy, Some(proxy))
+        Named::new(index, proxy.name.as_deref(), &proxy.mapping, Some(proxy))
     };
     let named: Vec<_> = if mappings.is_empty() {
         in_file.iter().enumerate().map(of_file).collect()

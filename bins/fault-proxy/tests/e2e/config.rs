@@ -81,6 +81,18 @@ fn proxies_of_flags_replace_those_of_the_file() {
 }
 
 #[test]
+fn a_proxy_of_the_file_can_have_its_addresses_in_two_keys() {
+    let setup = Setup::new();
+    let mapping = setup.proxy();
+    let (listen, upstream) = mapping.split_once('=').expect("a mapping");
+    let port = listen.rsplit(':').next().expect("a port");
+    for listen in [format!("'{listen}'"), port.to_owned()] {
+        let file = format!("[[proxies]]\nname = 'db'\nlisten = {listen}\nupstream = '{upstream}'\n");
+        row(&setup.resolved(&file, &[], &[]), &[&format!("{port}={upstream}"), port, "connected"]);
+    }
+}
+
+#[test]
 fn all_formats_say_the_same() {
     let setup = Setup::new();
     let mapping = setup.proxy();

@@ -131,13 +131,16 @@ fn files_without_proxies_or_with_keys_of_other_programs_are_explained() {
     for (text, expected) in [
         ("", "fault.toml has no [[proxies]]; add one with proxy ="),
         (
-            "[[proxies]]\nname = 'db'\nlisten = '35432'\nupstream = 'psql://db:5432'\n",
-            "proxies[0].listen in ",
-        ),
-        (
-            "[[proxies]]\nlisten = '35432'\n",
+            "[[proxies]]\ntarget = 'a:1'\n",
             "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\"",
         ),
+        ("[[proxies]]\nlistn = 1\n", "fault.toml: unknown key; did you mean `listen`?"),
+        ("[[proxies]]\nlisten = 1\n", "fault.toml: `listen` needs `upstream`"),
+        ("[[proxies]]\nupstream = 'a:1'\n", "fault.toml: `upstream` needs `listen`"),
+        ("[[proxies]]\nproxy = '1=a:1'\nlisten = 1\n", "fault.toml: `proxy` has both addresses"),
+        ("[[proxies]]\nlisten = 99999\nupstream = 'a:1'\n", "fault.toml: the port is out of range"),
+        ("[[proxies]]\nlisten = true\nupstream = 'a:1'\n", "fault.toml: expected an address"),
+        ("[[proxies]]\nlisten = 1\nupstream = 'a'\n", "fault.toml: missing port"),
         ("upstream = 'a:1'\n", "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\""),
         ("proxies = ['1=a:1']\n", "expected a table such as { proxy ="),
         ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([…], or [[…]] for tables in TOML), found a table"),

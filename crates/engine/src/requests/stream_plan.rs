@@ -232,7 +232,9 @@ impl StreamPlan {
         if let Some(limit) = &mut self.limit {
             limit.passed += len;
         }
-        while let Some((end, _)) = self.ends.get_mut(self.passed_ends).filter(|(end, _)| *end <= self.position) {
+        while let Some((end, _)) =
+            self.ends.get_mut(self.passed_ends).filter(|(end, _)| *end <= self.position)
+        {
             *end = self.passed - (self.position - *end);
             self.passed_ends += 1;
         }
