@@ -77,6 +77,53 @@ fn a_session_that_is_encrypted_is_left_alone_and_logged_once() {
     assert_eq!(proxy.count("the session is encrypted"), 1, "{}", proxy.stderr());
 }
 
+/// Reads messages of PostgreSQL up to ReadyForQuery. Returns the tags, and the payload of ReadyForQuery.
+fn read_group(mut client: &std::net::TcpStream) -> (String, Vec<u8>) {
+    let mut tags = String::new();
+    loop {
+        let mut head = [0; 5];
+        client.read_exact(&mut head).expect("a message");
+        let [tag, len @ ..] = head;
+        let mut payload = vec![0; usize::try_from(u32::from_be_bytes(len)).expect("short") - 4];
+        client.read_exact(&mut payload).expect("it is whole");
+        tags.push(char::from(tag));
+        if tag == b'Z' {
+            return (tags, payload);
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
+    let server = Postgres::start();
+    let fault = ["--with-respond", "--respond-on", "commit", "--respond-sqlstate", "40001"];
+    let proxy = Proxy::with(format!("psql://127.0.0.1:{}", server.port()), &fault);
+    let mut client = connect(([127, 0, 0, 1], proxy.port()).into());
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    client.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").expect("it is open");
+    assert!(read_group(&client).0.ends_with('Z'));
+    let message = |tag: u8, payload: &[u8]| -> Vec<u8> {
+        let len = u32::try_from(payload.len() + 4).expect("short");
+        [&[tag], &len.to_be_bytes()[..], payload].concat()
+    };
+    let query = |text: &str| message(b'Q', format!("{text}\0").as_bytes());
+    let execute = |text: &str| {
+        let parse = message(b'P', format!("\0{text}\0\0\0").as_bytes());
+        [parse, message(b'B', &[0; 8]), message(b'E', &[0; 5]), message(b'S', b"")].concat()
+    };
+    for send in [&query as &dyn Fn(&str) -> Vec<u8>, &execute] {
+        let pipeline = ["begin", "create table orders ()", "commit", "select 1"].map(send).concat();
+        client.write_all(&pipeline).expect("it is open");
+        let groups = [(); 4].map(|()| read_group(&client));
+        assert!(groups[2].0.ends_with("EZ"), "{groups:?}");
+        let statuses = groups.map(|(_, status)| status);
+        assert_eq!(statuses, [b"T", b"T", b"I", b"I"], "the transaction is over");
+    }
+    let tables =
+        testkit::psql(server.port(), "disable", "select count(*) from pg_class where relname = 'orders'");
+    assert!(printed(&tables).contains('0'), "{tables:?}");
+}
+
 /// A server that responds to each request with its number.
 fn counting() -> FarEnd {
     FarEnd::start(|stream| {

@@ -59,6 +59,11 @@ impl OpenRequests {
         }
     }
 
+    /// Returns true if no request has begun behind this one.
+    pub(super) fn is_last(&self, request: u64) -> bool {
+        self.first + self.open.len() as u64 <= request + 1
+    }
+
     fn position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
         let known = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
         known.unwrap_or_else(|| {

@@ -14,7 +14,7 @@ use crate::pipeline::plan::PlanEntry;
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) request: u64,
-    /// It is a commit of PostgreSQL, or EXEC or DISCARD of Redis.
+    /// It is a commit of PostgreSQL in a transaction, or EXEC or DISCARD of Redis.
     pub(super) ends_transaction: bool,
     pub(super) is_head: bool,
     /// Whether HTTP uses the connection again after a response of the proxy.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::{Persistence, Protocol, TransactionStatus};
+use fault_proxy_protocol::{Persistence, Protocol};
 
 use super::pending::Pending;
 use super::response;
@@ -58,7 +58,7 @@ impl State {
         let ends = pending.ends_transaction;
         self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
         let instead = match self.protocol {
-            Protocol::Psql if ends && self.status == Some(TransactionStatus::InTransaction) => {
+            Protocol::Psql if ends => {
                 if !is_group && self.in_group > 1 {
                     // The server may skip the rest of the group, and then a simple query would be skipped too.
                     response::failing_parse()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_protocol::{Persistence, Request, Selector};
+use fault_proxy_protocol::{Persistence, Request, Selector, TransactionStatus};
 use rand::RngExt;
 
 use super::pending::Pending;
@@ -23,11 +23,35 @@ impl State {
             return;
         }
         self.select_faults(now, offset, request, |_, on| on.matches(request));
+        if self.holds_requests {
+            self.foresee_status(request);
+        }
+    }
+
+    /// Sets the status of PostgreSQL behind a request that the server has not executed yet.
+    fn foresee_status(&mut self, request: &Request<'_>) {
+        let has = |kind: &str| request.kinds.contains(&kind);
+        let is_replaced = || {
+            let acting = self.acting.as_ref();
+            acting.is_some_and(|acting| {
+                acting.pending.of(request.number).any(|pending| responds(&pending.entry))
+            })
+        };
+        match (has("begin"), has("commit") || has("rollback")) {
+            // Their order is not known.
+            (true, true) => self.status = None,
+            (true, false) if !is_replaced() => self.status = Some(TransactionStatus::InTransaction),
+            (false, true) => self.status = Some(TransactionStatus::Idle),
+            _ => {}
+        }
     }
 
     /// Further kinds of a request are known, whose begin may have been forwarded.
     pub(super) fn find_kinds(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
         self.open.add_kinds(&self.proxy.requests, request.number, request.kinds);
+        if request.kinds.iter().any(|kind| ["begin", "commit", "rollback"].contains(kind)) {
+            self.status = None;
+        }
         if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
             return;
         }
@@ -61,9 +85,11 @@ impl State {
             let recorded =
                 self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
             let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
+            let is_in_transaction = self.status == Some(TransactionStatus::InTransaction);
             let pending = Pending {
                 request: request.number,
-                ends_transaction: ["commit", "EXEC", "DISCARD"].into_iter().any(is_of_kind),
+                ends_transaction: is_of_kind("commit") && is_in_transaction
+                    || ["EXEC", "DISCARD"].into_iter().any(is_of_kind),
                 is_head: is_of_kind("HEAD"),
                 persistence: Persistence::default(),
                 entry: Arc::clone(entry),

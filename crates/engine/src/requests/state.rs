@@ -35,13 +35,13 @@ pub(super) struct State {
     pub(super) plan: Plan,
     version: u64,
     /// A fault may act on requests before they are forwarded.
-    holds_requests: bool,
+    pub(super) holds_requests: bool,
     /// One for each [`Direction`].
     pub(super) streams: [StreamPlan; 2],
     pub(super) open: OpenRequests,
     /// Number of the last request before the last ReadyForQuery.
     ready: u64,
-    /// Status of PostgreSQL in the last ReadyForQuery.
+    /// Status of PostgreSQL before the next request of the client, as far as it is known.
     pub(super) status: Option<TransactionStatus>,
     /// Number of the last request whose response has ended.
     pub(super) ended: u64,
@@ -189,7 +189,10 @@ impl State {
                 let responding = acting.and_then(|acting| acting.pending.of(request).find(responds).cloned());
                 responding.into_iter().for_each(|pending| self.replace_response(offset, pending));
             }
-            EventKind::Ready { status, .. } => self.status = Some(status),
+            // Requests behind it, which the server has not executed, may change the status.
+            EventKind::Ready { request, status } if self.open.is_last(request.unwrap_or(self.ended)) => {
+                self.status = Some(status);
+            }
             EventKind::ReadyBegins { request: Some(request) } => {
                 self.end_replaced(offset);
                 // The response to a simple query ends behind ReadyForQuery.

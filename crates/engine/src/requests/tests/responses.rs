@@ -1,5 +1,7 @@
 //! Responses of the proxy.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn respond(on: &str, response: Response) -> Fault {
@@ -74,6 +76,53 @@ fn a_commit_in_a_transaction_fails_with_its_transaction() {
         streams.send(Direction::ToUpstream, &query("commit"));
         let sent = String::from_utf8_lossy(streams.requests()).into_owned();
         assert!(sent.contains(expected) && !sent.contains("commit"), "{sent}");
+    }
+}
+
+/// Returns for each commit that the proxy has replaced whether the statement in its place ends a transaction.
+fn replaced_commits(requests: &[u8]) -> Vec<bool> {
+    let sent = String::from_utf8_lossy(requests);
+    let ends = sent.match_indices("prepare transaction").map(|(place, _)| (place, true));
+    let fails = sent.match_indices("fault_proxy replaces").map(|(place, _)| (place, false));
+    let mut all: Vec<_> = ends.chain(fails).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, ends)| ends).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_commit_fails_with_its_transaction_although_the_client_does_not_wait(
+        statements in prop::collection::vec(
+            (prop::sample::select(vec!["begin", "select 1", "rollback", "commit"]), any::<bool>(), any::<bool>()),
+            1..20,
+        ),
+        cuts in (1_usize..60, 1_usize..60),
+    ) {
+        let faults =
+            faults_of(Protocol::Psql, vec![respond("commit", Response::Psql { sqlstate: "40001".to_owned() })]);
+        let mut streams = psql(&faults);
+        let (mut is_in_transaction, mut expected, mut responses) = (false, Vec::new(), Vec::new());
+        for (text, is_simple, waits) in statements {
+            let statement = if is_simple { query(text) } else { execute(text) };
+            statement.chunks(cuts.0).for_each(|piece| streams.send(Direction::ToUpstream, piece));
+            if text == "commit" {
+                expected.push(is_in_transaction);
+                responses.extend(message(b'E', b"SERROR\0C42601\0Msyntax error\0\0"));
+            } else {
+                let before = [message(b'1', b""), message(b'2', b"")].concat();
+                responses.extend(if is_simple { Vec::new() } else { before });
+                responses.extend(complete(text));
+            }
+            is_in_transaction = text == "begin" || is_in_transaction && text == "select 1";
+            responses.extend(message(b'Z', if is_in_transaction { b"T" } else { b"I" }));
+            if waits {
+                for piece in std::mem::take(&mut responses).chunks(cuts.1) {
+                    streams.send(Direction::ToDownstream, piece);
+                }
+            }
+        }
+        prop_assert_eq!(replaced_commits(streams.requests()), expected);
+        prop_assert_eq!(faults.opaque_sessions(), 0);
     }
 }
 
