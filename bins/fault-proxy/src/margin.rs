@@ -31,7 +31,7 @@ use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::signals::Signals;
 use proxy_cli::terminal::{counted, print, print_error};
 
-use self::command::{Command, Failure, NotStarted};
+use self::command::{Command, Ends, Failure, NotStarted};
 use self::network::Networks;
 use self::obstacle::{Judged, Obstacle, Obstacles};
 use self::range::Range;
@@ -126,10 +126,10 @@ impl<'a> Plan<'a> {
     /// The command or a proxy cannot be started, a signal arrived, or a result cannot be written.
     pub(crate) fn measure(self) -> Result<u8> {
         let started = Instant::now();
-        let mut signals = Signals::new("fault-proxy", DRAIN_TIMEOUT, END_TIMEOUT)?;
+        let signals = Signals::new("fault-proxy", DRAIN_TIMEOUT, END_TIMEOUT)?;
         signals.last().does("the command was running");
         let files = ReportFiles::create(&self.settings.run, summary_file(), &signals)?;
-        let measured = runtime()?.block_on(self.search(&mut signals))?;
+        let measured = runtime()?.block_on(self.search(signals))?;
         let duration = started.elapsed();
         let filed = report::write(files, &self, &measured, duration);
         let printed = measured.print(&self, duration);
@@ -137,7 +137,8 @@ impl<'a> Plan<'a> {
         Ok(measured.exit_code(&self))
     }
 
-    async fn search(&self, signals: &mut Signals) -> Result<Measured> {
+    async fn search(&self, signals: Signals) -> Result<Measured> {
+        let mut ends = Ends::new(signals).context("cannot handle signals")?;
         let Self { args, settings, varied, range, .. } = self;
         let networks = Networks::new(settings, &self.wire);
         let command = Command { line: &args.command, timeout: args.timeout() };
@@ -166,7 +167,7 @@ impl<'a> Plan<'a> {
             let ran = match network.variables(&proxies) {
                 Ok(of_run) => {
                     variables = of_run;
-                    command.run(&variables, signals).await
+                    command.run(&variables, &mut ends).await
                 }
                 Err(error) => Err(error),
             };

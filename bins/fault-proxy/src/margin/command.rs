@@ -2,21 +2,25 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::future::pending;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow};
 use proxy_cli::signals::Signals;
-use proxy_cli::sys::{in_own_group, signal_group};
+use proxy_cli::sys::{RequestSignal, has_group, in_own_group, signal_group};
 use proxy_cli::terminal::plain_lines;
 use serde::Serialize;
 use tokio::process::{self, Child};
-use tokio::select;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio::{join, select};
 
 /// Time to end after SIGTERM, until SIGKILL.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Interval to look whether all processes have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Part of the output that is kept of a run that failed.
 const MAX_OUTPUT: i64 = 16 << 10;
@@ -47,12 +51,12 @@ pub(super) struct Failure {
 }
 
 impl Command<'_> {
-    /// Runs the command to its end, in its own process group. The group is ended at the time limit, or at a signal. Processes that
-    /// outlive the command are asked to end, so that they do not meet the proxies of the next run.
+    /// Runs the command to its end, in its own process group. The command is ended at the time limit, or at a signal. Processes of the
+    /// group that outlive the command are ended, so that they do not meet the proxies of the next run.
     ///
     /// # Errors
     /// The command cannot be started, or a signal arrived.
-    pub(super) async fn run(&self, variables: &[(String, String)], signals: &mut Signals) -> Result<Run> {
+    pub(super) async fn run(&self, variables: &[(String, String)], ends: &mut Ends) -> Result<Run> {
         let mut output =
             tempfile::tempfile().context("cannot create a file for the output of the command")?;
         let started = Instant::now();
@@ -60,14 +64,17 @@ impl Command<'_> {
         let group = child.id();
         let ended = select! {
             ended = timeout(self.timeout, child.wait()) => ended,
-            name = signals.next() => {
+            name = ends.next() => {
                 end(&mut child).await;
                 return Err(anyhow!("{name}: the command was ended, and nothing was measured"));
             }
         };
+        let time = started.elapsed();
         let status = match ended {
             Ok(status) => {
-                group.into_iter().for_each(|group| signal_group(group, false));
+                if let Some(group) = group {
+                    end_group(group).await;
+                }
                 shown(status.context("cannot wait for the command")?)
             }
             Err(_) => {
@@ -76,7 +83,6 @@ impl Command<'_> {
                 Some(format!("not done after {limit}, the limit of --timeout"))
             }
         };
-        let time = started.elapsed();
         let failure = match status {
             Some(status) => Some(Failure { status, output: last_lines(&mut output)? }),
             None => None,
@@ -105,6 +111,35 @@ impl Command<'_> {
     }
 }
 
+/// Signals that end a measurement.
+#[derive(Debug)]
+pub(super) struct Ends {
+    signals: Signals,
+    /// The end of the terminal, which does not reach the process group of the command.
+    hangup: Option<RequestSignal>,
+}
+
+impl Ends {
+    /// Requires the context of a runtime.
+    pub(super) fn new(signals: Signals) -> io::Result<Self> {
+        Ok(Self { signals, hangup: RequestSignal::hangup()? })
+    }
+
+    /// Waits for the next signal and returns its name.
+    async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
+        select! {
+            name = self.signals.next() => name,
+            () = hangup => "SIGHUP",
+        }
+    }
+}
+
 /// Marks the error of a command that cannot be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotStarted;
@@ -120,12 +155,22 @@ impl std::error::Error for NotStarted {}
 /// Ends a command and all processes of its group.
 async fn end(child: &mut Child) {
     if let Some(id) = child.id() {
-        signal_group(id, false);
-        timeout(END_TIMEOUT, child.wait()).await.ok();
-        // Also end those that ignore the first signal, or that outlive their parent.
-        signal_group(id, true);
+        join!(timeout(END_TIMEOUT, child.wait()), end_group(id)).0.ok();
     }
     child.kill().await.ok();
+}
+
+/// Asks all processes of a group to end, and ends those that do not in time.
+async fn end_group(leader: u32) {
+    signal_group(leader, false);
+    let ended = async {
+        while has_group(leader) {
+            sleep(POLL_INTERVAL).await;
+        }
+    };
+    if timeout(END_TIMEOUT, ended).await.is_err() {
+        signal_group(leader, true);
+    }
 }
 
 /// Returns how a run failed, or `None` if it passed.

@@ -267,7 +267,7 @@ fn a_signal_leaves_no_process_behind() {
     let bash = require("bash", "bash");
     let args =
         ["margin", "--proxy", &mapping, "--vary", "latency.mean=0..1s", "--", utf8(&bash), "-c", &script];
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         fs::write(&pids, "").expect("it is ours");
         let margin = Daemon::spawn(Path::new(BINARY), &args, &[]);
         let read = || fs::read_to_string(&pids).expect("it is there");
@@ -294,7 +294,10 @@ fn processes_that_outlive_their_run_are_ended() {
     let server = FarEnd::echo();
     let directory = TempDir::new().expect("a directory");
     let pids = directory.path().join("pids");
-    let script = format!("sleep 300 & echo $! >> {}; {COUNT}; [ $got -ge 500 ]", utf8(&pids));
+    // One more in the first run ignores SIGTERM.
+    let stubborn =
+        format!("[ -e {0} ] || {{ (trap '' TERM; exec sleep 301) & echo $! >> {0}; }}", utf8(&pids));
+    let script = format!("{stubborn}; sleep 300 & echo $! >> {}; {COUNT}; [ $got -ge 500 ]", utf8(&pids));
     let ended = measure(server.addr().port(), &BYTES, &script);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let pids = fs::read_to_string(&pids).expect("runs write it");

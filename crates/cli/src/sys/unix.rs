@@ -1,6 +1,6 @@
 //! Signals, limits and file attributes of Unix.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal as ToSend, getpgrp, getpid, getrlimit, kill_process, kill_process_group,
-    setrlimit,
+    setrlimit, test_kill_process_group,
 };
 use rustix::termios::tcgetpgrp;
 use rustix::time::{ClockId, clock_gettime};
@@ -63,6 +63,22 @@ impl RequestSignal {
     /// Returns an error if the system refuses a handler.
     pub fn reload() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Returns SIGHUP, which the end of a terminal sends. `None` if it is ignored, as `nohup` requests, or if that is not known because this
+    /// is not Linux. Requires the context of a runtime.
+    ///
+    /// # Errors
+    /// Returns an error if the system refuses a handler.
+    pub fn hangup() -> io::Result<Option<Self>> {
+        const SIGHUP_BIT: u64 = 1;
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        match ignored {
+            Some(ignored) if ignored & SIGHUP_BIT == 0 => Self::reload().map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Waits for the next signal.
@@ -118,6 +134,27 @@ pub fn signal_group(leader: u32, kill: bool) {
         // This fails only if the group is empty.
         kill_process_group(leader, if kill { ToSend::KILL } else { ToSend::TERM }).ok();
     }
+}
+
+/// Returns true if the group of this leader has a process that has not ended.
+pub fn has_group(leader: u32) -> bool {
+    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    let has_process = group.is_some_and(|leader| test_kill_process_group(leader).is_ok());
+    // On Linux, the group has its ended processes until their parent, such as the init process of a container, waits for them.
+    has_process && (!cfg!(target_os = "linux") || runs_in_group(leader))
+}
+
+/// Looks for a process of the group in /proc.
+fn runs_in_group(leader: u32) -> bool {
+    let group = leader.to_string();
+    let stats = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stats = stats.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    let mut states = stats.filter_map(|stat| {
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, _parent, of) = (fields.next()?, fields.next()?, fields.next()?);
+        (of == group).then(|| state.to_owned())
+    });
+    states.any(|state| !["Z", "X"].contains(&state.as_str()))
 }
 
 /// Returns true if stdin is a terminal that this process may read: the process is not in the background.

@@ -55,6 +55,14 @@ impl RequestSignal {
         Ok(Self(()))
     }
 
+    /// Returns `None`, because this system has no such signal.
+    ///
+    /// # Errors
+    /// Does not fail.
+    pub fn hangup() -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
     /// Never returns.
     pub async fn recv(&mut self) {
         pending().await
@@ -94,6 +102,11 @@ pub fn in_own_group(command: &mut Command) {
 
 /// Does nothing: this system does not end the processes of a group together.
 pub fn signal_group(_leader: u32, _kill: bool) {}
+
+/// Returns false: this system does not find the processes of a group.
+pub fn has_group(_leader: u32) -> bool {
+    false
+}
 
 /// Returns true if stdin is a terminal.
 pub fn is_in_foreground() -> bool {
