@@ -1,9 +1,10 @@
 //! The command whose runs are judged.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -99,12 +100,7 @@ impl Command<'_> {
         in_own_group(&mut command);
         let child = process::Command::from(command).kill_on_drop(true).spawn();
         child.map_err(|error| {
-            let way_out = match error.kind() {
-                ErrorKind::NotFound => {
-                    "; check its name and PATH, or use `sh -c 'COMMAND'` for a line of the shell"
-                }
-                _ => "",
-            };
+            let way_out = way_out(program, &error);
             let problem = format!("cannot start the command `{}`: {error}{way_out}", program.display());
             Error::new(NotStarted).context(problem)
         })
@@ -151,6 +147,26 @@ impl std::fmt::Display for NotStarted {
 }
 
 impl std::error::Error for NotStarted {}
+
+/// Returns what to do about a program that cannot be started.
+fn way_out(program: &OsStr, error: &io::Error) -> String {
+    /// ENOEXEC on all Unix systems: a text without an interpreter in its first line, or a program for another system.
+    const NOT_EXECUTABLE: i32 = 8;
+    let path = Path::new(program);
+    let script = format!("start it with its interpreter, as in `sh {}`", program.display());
+    match error.kind() {
+        ErrorKind::NotFound if path.is_file() => {
+            format!("; the interpreter in its first line is missing: {script}")
+        }
+        ErrorKind::NotFound => {
+            "; check its name and PATH, or use `sh -c 'COMMAND'` for a line of the shell".to_owned()
+        }
+        ErrorKind::PermissionDenied if path.is_dir() => "; it is a directory: use a program in it".to_owned(),
+        ErrorKind::PermissionDenied => format!("; make it executable with chmod +x, or {script}"),
+        _ if cfg!(unix) && error.raw_os_error() == Some(NOT_EXECUTABLE) => format!("; {script}"),
+        _ => String::new(),
+    }
+}
 
 /// Ends a command and all processes of its group.
 async fn end(child: &mut Child) {

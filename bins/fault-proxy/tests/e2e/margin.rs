@@ -1,6 +1,7 @@
 //! `fault-proxy margin`: commands with known limits, measured.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -303,6 +304,31 @@ fn processes_that_outlive_their_run_are_ended() {
     let pids = fs::read_to_string(&pids).expect("runs write it");
     assert!(pids.lines().count() > 5, "{pids}");
     eventually("all have ended", || pids.split_whitespace().all(has_ended));
+}
+
+#[test]
+fn a_file_that_cannot_be_started_has_a_way_out() {
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let write = |name: &str, text: &str, mode: u32| {
+        fs::write(path(name), text).expect("it is ours");
+        fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    write("plain", "true\n", 0o644);
+    write("shebang", "#!/absent/interpreter\n", 0o755);
+    write("text", "true\n", 0o755);
+    let proxy = format!("{}=localhost:1", free_port());
+    for (name, way_out) in [
+        ("plain", "; make it executable with chmod +x, or start it with its interpreter, as in `sh "),
+        ("shebang", "; the interpreter in its first line is missing: start it with its interpreter"),
+        ("text", "; start it with its interpreter, as in `sh "),
+        ("", "; it is a directory: use a program in it"),
+    ] {
+        let command = path(name);
+        let ended = run(&["margin", "--proxy", &proxy, "--vary", "latency.mean=0..1s", "--", utf8(&command)]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(way_out), "{way_out}: {}", ended.stderr);
+    }
 }
 
 #[test]
