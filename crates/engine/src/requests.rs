@@ -117,9 +117,12 @@ impl Requests {
 
     /// The end of the stream in `direction` has passed, behind all its bytes. Returns true if the other direction has to go on.
     pub(crate) fn on_end_passed(&mut self, direction: Direction, now: Duration) -> bool {
-        let lingers = direction == Direction::ToDownstream && self.state.is_closing;
+        let state = &mut self.state;
+        // The end may be read again, if the client has gone.
+        let lingers =
+            direction == Direction::ToDownstream && state.is_closing && state.lingers_until().is_none();
         if lingers {
-            self.state.start_linger(now);
+            state.start_linger(now);
         }
         lingers
     }

@@ -117,6 +117,8 @@ fn a_client_that_does_not_close_after_its_last_response_is_closed() {
         for _ in 0..seconds {
             assert_eq!(streams.end, None, "the client may not have read the response");
             streams.advance(second);
+            let starts = streams.requests.on_end_passed(Direction::ToDownstream, streams.now);
+            assert!(!starts, "the time begins once");
             if !body.is_empty() {
                 streams.send(Direction::ToUpstream, body);
             }
