@@ -137,6 +137,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     if !is_as_expected {
         last.fails_with(NOT_AS_EXPECTED);
     }
+    log.wait_written();
     report.print_verdicts();
     let filed = files.write(&report.document(&proxies));
     let printed = match again {

@@ -136,6 +136,14 @@ impl Log {
         }
     }
 
+    /// Waits until the log lines on stderr are written, so that a text on stdout follows them. A blocked stderr delays this by
+    /// 500 ms at most.
+    pub fn wait_written(&self) {
+        if let Some(lines) = &self.lines {
+            self.stderr.wait_written(lines, CLOSE_TIMEOUT);
+        }
+    }
+
     /// Returns true if traces are exported. Use this instead of `tracing::enabled!`, after which filters of
     /// layers may drop the next event.
     pub fn exports_traces(&self) -> bool {

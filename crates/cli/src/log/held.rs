@@ -2,14 +2,29 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing_appender::non_blocking::NonBlocking;
 
 /// Maximum number of records that are kept.
 const MAX_RECORDS: usize = 10_000;
 
+/// Record that is not written. It shows that all earlier records were.
+const MARK: &[u8] = b"\0";
+
 /// Writer to stderr. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stderr(Arc<Mutex<Option<Records>>>);
+pub(super) struct Stderr(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Records that a view holds.
+    held: Mutex<Option<Records>>,
+    /// Number of marks that have arrived.
+    marks: Mutex<u64>,
+    mark_arrived: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Records {
@@ -48,14 +63,29 @@ impl Stderr {
         HeldLog(self.clone())
     }
 
+    /// Waits until the thread of `lines` has written all its records to this writer. Gives up after the time.
+    pub(super) fn wait_written(&self, lines: &NonBlocking, timeout: Duration) {
+        let marks = self.0.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *marks;
+        if lines.clone().write_all(MARK).is_ok() {
+            let waits = |marks: &mut u64| *marks == before;
+            drop(self.0.mark_arrived.wait_timeout_while(marks, timeout, waits));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Records>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Write for Stderr {
     /// Writes one record.
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        if record == MARK {
+            *self.0.marks.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.0.mark_arrived.notify_all();
+            return Ok(record.len());
+        }
         match &mut *self.lock() {
             Some(records) => records.push(String::from_utf8_lossy(record).into_owned()),
             None => io::stderr().write_all(record)?,
@@ -92,6 +122,8 @@ impl Drop for HeldLog {
 
 #[cfg(test)]
 mod tests {
+    use tracing_appender::non_blocking::NonBlockingBuilder;
+
     use super::*;
 
     #[test]
@@ -111,6 +143,20 @@ mod tests {
         let written = String::from_utf8(written).unwrap();
         assert!(written.starts_with("… 2 earlier records are left out: --log-file keeps all\n0\n1\n"));
         assert_eq!(written.lines().count(), 1 + MAX_RECORDS);
+    }
+
+    #[test]
+    fn records_of_another_thread_are_waited_for() {
+        let stderr = Stderr::default();
+        let held = stderr.hold();
+        let (mut lines, _guard) = NonBlockingBuilder::default().finish(stderr.clone());
+        for round in 0..20 {
+            (0..200).for_each(|number| lines.write_all(format!("{round} {number}\n").as_bytes()).unwrap());
+            stderr.wait_written(&lines, Duration::from_secs(60));
+            assert_eq!(held.last(1), [format!("{round} 199")]);
+        }
+        // The test must not write to stderr.
+        stderr.lock().as_mut().unwrap().latest.clear();
     }
 
     #[test]
