@@ -10,6 +10,7 @@ use std::env;
 use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::changed_attributes;
 use fault_proxy_engine::faults;
+use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
 use serde_json::{Value, json};
 
@@ -50,10 +51,9 @@ pub(crate) fn connect(args: &ApiArgs) -> Result<Api> {
     Ok(Api::new(&addr, args.token.as_ref(), "--addr", TIMEOUT))
 }
 
-/// Changes a fault. Returns the text that `ctl fault` prints.
-pub(crate) fn change(api: &Api, command: FaultCommand) -> Result<String> {
-    let answer = fault(api, &command)?;
-    Ok(tables::render(&CtlCommand::Fault(command), &answer))
+/// Returns the text that `ctl fault` prints for a response.
+pub(crate) fn told(command: FaultCommand, answer: &Value) -> String {
+    tables::render(&CtlCommand::Fault(command), answer)
 }
 
 /// Returns the counts of the requests of this proxy, or an array with those of all.
@@ -82,7 +82,16 @@ pub(crate) fn toggle(api: &Api, proxy: &str) -> Result<Value> {
     api.post(&["proxies", proxy], &json!({"enabled": !enabled}))
 }
 
-fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
+/// Changes a fault. Returns the response.
+pub(crate) fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
+    change(api, command).map_err(|error| {
+        let text = error.to_string();
+        // The API has the words of Toxiproxy.
+        text.strip_prefix("toxic ").map_or(error, |rest| anyhow!("fault {rest}"))
+    })
+}
+
+fn change(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity, ttl } => {
             let kind = kind.replace('-', "_");
@@ -100,7 +109,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 }
             }
             let answer = api.post(&["proxies", proxy, "toxics"], &body);
-            answer.map_err(|error| with_types(error, &kind))
+            answer.map_err(|error| unknown_type(&kind).filter(|_| is_invalid_type(&error)).unwrap_or(error))
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
@@ -125,7 +134,21 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
 /// Adds the known types to the error of an unknown one.
 pub(crate) fn with_types(error: Error, kind: &str) -> Error {
     match faults::find(kind) {
-        Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
+        Err(types) if is_invalid_type(&error) => anyhow!("{error}: {types}"),
         _ => error,
     }
+}
+
+fn is_invalid_type(error: &Error) -> bool {
+    error.to_string() == "invalid toxic type"
+}
+
+/// Returns the error for a type that is not known, with the most similar type or all of them.
+fn unknown_type(kind: &str) -> Option<Error> {
+    let types = faults::find(kind).err()?;
+    let written = kind.replace('_', "-");
+    Some(match nearest(&written, faults::FAULT_TYPES.iter().map(|fault_type| fault_type.name)) {
+        Some(meant) => anyhow!("{written:?} is not a type of fault{}", did_you_mean(Some(meant))),
+        None => anyhow!("{types}"),
+    })
 }

@@ -30,12 +30,12 @@ use proxy_cli::signals::Signals;
 use proxy_cli::sys;
 use ratatui::layout::Size;
 
-use self::app::{Action, App};
+use self::app::{Action, App, Change};
 use self::draw::{LOG_LINES, Shown};
 pub(crate) use self::run::View;
 use self::screen::Screen;
 use self::source::{Snapshot, Source, Update};
-use crate::args::{ApiArgs, FaultCommand};
+use crate::args::ApiArgs;
 use crate::ctl;
 
 /// Time to wait for a key before the next look at updates.
@@ -82,7 +82,7 @@ struct Display {
     problem: Option<String>,
     /// Size of the terminal and lines of the log that were drawn last, unless something else has changed since.
     drawn: Option<(Size, Vec<String>)>,
-    commands: SyncSender<FaultCommand>,
+    commands: SyncSender<Change>,
     updates: Receiver<Update>,
 }
 
@@ -144,8 +144,8 @@ impl Display {
                 }
             }
             Action::Redraw => self.screen.clear()?,
-            Action::Change(command) => {
-                if self.commands.try_send(command).is_err() {
+            Action::Change(change) => {
+                if self.commands.try_send(change).is_err() {
                     self.app.on_done(Err("earlier changes are not done yet".to_owned()), Instant::now());
                 }
             }

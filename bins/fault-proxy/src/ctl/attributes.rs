@@ -92,6 +92,7 @@ fn check_names(kind: &str, given: &Map<String, Value>) -> Result<()> {
     match given.keys().find(|name| !is_known(name)) {
         Some(unknown) => {
             let meant = did_you_mean(nearest(unknown, known.iter().map(String::as_str)));
+            let kind = faults::find(kind).map_or(kind, |native| native.name);
             bail!("unknown attribute `{unknown}` of {kind}{meant}");
         }
         None => Ok(()),

@@ -23,7 +23,15 @@ pub(super) enum Action {
     Suspend,
     /// Draw everything again.
     Redraw,
-    Change(FaultCommand),
+    Change(Change),
+}
+
+/// A change of a fault.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) command: FaultCommand,
+    /// The fault as the view shows it, unless it is new.
+    pub(super) label: Option<String>,
 }
 
 /// State of the view.
@@ -67,10 +75,11 @@ pub(super) enum Dialog {
         line: String,
         problem: Option<String>,
     },
-    /// A fault to remove.
+    /// A fault to remove, and how the view shows it.
     Remove {
         proxy: String,
         fault: String,
+        label: String,
     },
 }
 
@@ -85,7 +94,7 @@ pub(super) struct Message {
 impl App {
     /// Returns the listed proxies in their order.
     pub(super) fn listed<'a>(&self, state: &'a State) -> Vec<&'a ProxyState> {
-        let filter = self.filter.to_lowercase();
+        let filter = comparable(&self.filter);
         let mut listed: Vec<_> = state.proxies.iter().filter(|proxy| matches(proxy, &filter)).collect();
         order::sort(&mut listed, self.key, self.is_reversed);
         listed
@@ -155,5 +164,10 @@ impl Open {
 fn matches(proxy: &ProxyState, filter: &str) -> bool {
     let texts = [&proxy.name, &proxy.label, &proxy.listen, &proxy.upstream].into_iter();
     let faults = proxy.faults.iter().flat_map(|fault| [&fault.name, &fault.kind]);
-    texts.chain(faults).any(|text| text.to_lowercase().contains(filter))
+    texts.chain(faults).any(|text| comparable(text).contains(filter))
+}
+
+/// Types of faults have hyphens in the view, and underscores in the API.
+fn comparable(text: &str) -> String {
+    text.to_lowercase().replace('_', "-")
 }

@@ -55,8 +55,12 @@ pub(super) fn fitting(proxies: &[&ProxyState], width: usize) -> Vec<Placed> {
     for column in BY_IMPORTANCE {
         let full = proxies.iter().map(|proxy| column.full(proxy)).max().unwrap_or(0);
         let full = full.max(column.title().width());
-        let min = column.min(full);
         let gap = if placed.is_empty() { 0 } else { GAP };
+        let min = match column.min(full) {
+            // A reason is shown as a whole or not at all.
+            _ if column == Column::Failed && full + gap <= left => full,
+            min => min,
+        };
         if min + gap > left && !placed.is_empty() {
             break;
         }
@@ -91,6 +95,11 @@ impl Column {
             Self::Trend => "TREND",
             Self::Faults => "FAULTS",
         }
+    }
+
+    /// Returns true if the title is above the end of the cells. The last bar of a chart is on the right.
+    pub(super) fn is_title_right(self) -> bool {
+        self.is_number() || self == Self::Trend
     }
 
     pub(super) fn is_number(self) -> bool {

@@ -8,9 +8,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::app::App;
 use super::columns::route;
-use super::faults::{name, schedule, symbol, words};
-use super::format::{bytes, cut, fit, millis, seconds, sparkline};
+use super::faults::{label, schedule, symbol, words};
+use super::format::{bytes, cut, fit, millis, seconds, sparkline, wrap};
 use super::source::Snapshot;
+
+/// Maximum number of lines of an error.
+const MAX_PROBLEM_LINES: usize = 4;
 
 /// Returns all lines, and the place of the selected fault among them.
 pub(super) fn lines(
@@ -32,7 +35,7 @@ pub(super) fn lines(
         if is_selected {
             selected_line = Some(lines.len());
         }
-        lines.push(fault_line(fault, now, is_selected, width));
+        lines.push(fault_line(fault, label(fault, &proxy.faults), now, is_selected, width));
         let chart = schedule(fault, state).map(|chart| format!("  {chart}"));
         let text = format!("      {}{}", figures(fault), chart.unwrap_or_default());
         lines.push(Line::from(cut(&text, width)).dim());
@@ -76,10 +79,10 @@ fn summary(proxy: &ProxyState, samples: &[Sample], now: u64, width: usize) -> Ve
     if proxy.sessions_failed > 0 {
         let last = proxy.last_failure.as_ref().map(|failure| {
             let ago = seconds(now.saturating_sub(failure.at_ms));
-            format!(", the last {ago} ago: {}", escape_control(&failure.message))
+            format!(", the last {ago} ago: {}", failure.message)
         });
         let text = format!("failed     {}{}", proxy.sessions_failed, last.unwrap_or_default());
-        lines.push(Line::from(cut(&text, width)).red());
+        lines.extend(wrap(&text, width, MAX_PROBLEM_LINES).into_iter().map(|line| Line::from(line).red()));
     }
     let recent = &proxy.recent;
     let flow = |name: &str, rate: f64, total: u64, of: fn(&Sample) -> u64| {
@@ -116,7 +119,7 @@ fn quantiles(times: &TimesState) -> String {
     format!("p50 {p50}, p90 {p90}, p99 {p99}, max {max}")
 }
 
-fn fault_line(fault: &FaultState, now: u64, is_selected: bool, width: usize) -> Line<'static> {
+fn fault_line(fault: &FaultState, label: String, now: u64, is_selected: bool, width: usize) -> Line<'static> {
     let (symbol, style) = symbol(fault, now);
     let share =
         if fault.toxicity < 1.0 { format!(", {} of sessions", fault.toxicity) } else { String::new() };
@@ -127,12 +130,16 @@ fn fault_line(fault: &FaultState, now: u64, is_selected: bool, width: usize) -> 
         "upstream" => "requests",
         _ => "responses",
     };
+    let (words, effect) =
+        (words(fault, now), format!("{}, {stream}{share}", escape_control(&fault.description)));
+    // The state is shown also if the effect is long.
+    let room = width.saturating_sub("› ● ".width() + label.width() + "  ".width() * 2 + words.width());
     let parts = vec![
         Span::raw(if is_selected { "› " } else { "  " }),
         Span::styled(format!("{symbol} "), style),
-        Span::raw(name(fault)).bold(),
-        Span::raw(format!("  {}, {stream}{share}  ", escape_control(&fault.description))),
-        Span::styled(words(fault, now), style),
+        Span::raw(label).bold(),
+        Span::raw(format!("  {}  ", cut(&effect, room))),
+        Span::styled(words, style),
     ];
     let line = Line::from(fit(parts, width, false));
     if is_selected { line.style(Style::new().add_modifier(Modifier::REVERSED)) } else { line }

@@ -11,7 +11,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::app::{App, Dialog};
-use super::format::{cut, seconds, without_colors};
+use super::format::{cut, seconds, without_colors, wrap};
 use super::source::Snapshot;
 use super::{detail, help, overview};
 
@@ -40,16 +40,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, shown: &Shown<'_>) {
         (Some(_), 12..) => 3,
         _ => 0,
     };
-    let footer = footer(app, usize::from(area.width));
-    let footer_height = u16::try_from(footer.len()).unwrap_or(1);
-    let [top, body, log, bottom] = Layout::vertical([
-        Constraint::Length(1),
+    let width = usize::from(area.width);
+    // Errors take at most a third of the screen each.
+    let rows = usize::from(area.height / 3).max(1);
+    let heading = heading(shown, width, rows);
+    let filter = filter(app, shown, width);
+    let footer = footer(app, width, rows);
+    let [heading_height, filter_height, footer_height] =
+        [&heading, &filter, &footer].map(|lines| u16::try_from(lines.len()).unwrap_or(1));
+    let [top, filter_area, body, log, bottom] = Layout::vertical([
+        Constraint::Length(heading_height),
+        Constraint::Length(filter_height),
         Constraint::Fill(1),
         Constraint::Length(log_height),
         Constraint::Length(footer_height),
     ])
     .areas(area);
-    frame.render_widget(heading(shown, usize::from(top.width)), top);
+    frame.render_widget(Paragraph::new(heading), top);
+    frame.render_widget(Paragraph::new(filter), filter_area);
     app.rows = usize::from(body.height);
     let lines = match (&app.dialog, app.opened(&shown.snapshot.state)) {
         (Some(Dialog::Help), _) => help::lines(shown.is_run, body),
@@ -65,12 +73,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, shown: &Shown<'_>) {
     frame.render_widget(Paragraph::new(footer), bottom);
 }
 
-fn heading(shown: &Shown<'_>, width: usize) -> Line<'static> {
+/// Returns the totals, or the error of the last update.
+fn heading(shown: &Shown<'_>, width: usize, rows: usize) -> Vec<Line<'static>> {
     let state = &shown.snapshot.state;
     let bold = Style::new().add_modifier(Modifier::BOLD);
     if let Some(problem) = shown.problem {
-        let text = format!("fault-proxy  no data: {}", escape_control(problem));
-        return Line::styled(cut(&text, width), bold.red());
+        let text = format!("fault-proxy  no data: {problem}");
+        return wrap(&text, width, rows).into_iter().map(|line| Line::styled(line, bold.red())).collect();
     }
     let open: usize = state.proxies.iter().map(|proxy| proxy.sessions_active).sum();
     let all: u64 = state.proxies.iter().map(|proxy| proxy.sessions_total).sum();
@@ -90,7 +99,24 @@ fn heading(shown: &Shown<'_>, width: usize) -> Line<'static> {
         parts.push(Span::raw(" · "));
         parts.push(Span::raw(format!("{failed} failed")).red());
     }
-    Line::from(parts)
+    vec![Line::from(parts)]
+}
+
+/// Returns the line that shows the filter on each page while there is one.
+fn filter(app: &App, shown: &Shown<'_>, width: usize) -> Vec<Line<'static>> {
+    if app.filter.is_empty() {
+        return Vec::new();
+    }
+    let (state, is_list) = (&shown.snapshot.state, app.open.is_none() && app.dialog != Some(Dialog::Help));
+    let way_out = match app.dialog {
+        Some(Dialog::Filter) => "Enter keeps it, Esc clears it",
+        _ if is_list => "Esc clears it",
+        _ => "Esc in the list clears it",
+    };
+    let end = format!("\": {} of {} proxies · {way_out}", app.listed(state).len(), state.proxies.len());
+    let room = width.saturating_sub("filter \"".width() + end.width());
+    let text = format!("filter \"{}{end}", cut(&escape_control(&app.filter), room));
+    vec![Line::from(cut(&text, width)).yellow()]
 }
 
 /// Returns the part of the lines that fits, so that the selected one is shown.
@@ -130,43 +156,47 @@ fn log_lines(log: &[String], area: Rect) -> Vec<Line<'static>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height).saturating_sub(1);
     let title = Line::from("── log ".chars().chain(repeat('─')).take(width).collect::<String>()).dim();
-    let line = |line: &String| {
-        let text = escape_control(&without_colors(line));
-        let line = Line::from(cut(&text, width));
+    let lines = |line: &String| {
+        let text = without_colors(line);
+        let wrapped = || wrap(&text, width, rows).into_iter().map(Line::from);
         match text.split_whitespace().nth(1) {
-            Some("ERROR") => line.red(),
-            Some("WARN") => line.yellow(),
-            _ => line,
+            Some("ERROR") => wrapped().map(Line::red).collect(),
+            Some("WARN") => wrapped().map(Line::yellow).collect(),
+            _ => vec![Line::from(cut(&escape_control(&text), width))],
         }
     };
-    [title].into_iter().chain(log.iter().skip(log.len().saturating_sub(rows)).map(line)).collect()
+    let lines: Vec<_> = log.iter().flat_map(lines).collect();
+    let left_out = lines.len().saturating_sub(rows);
+    [title].into_iter().chain(lines.into_iter().skip(left_out)).collect()
 }
 
 /// Returns the dialog, the last message, or the keys.
-fn footer(app: &App, width: usize) -> Vec<Line<'static>> {
+fn footer(app: &App, width: usize, rows: usize) -> Vec<Line<'static>> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let error = |text: &str| Line::from(cut(&escape_control(text), width)).red();
+    let wrapped = |text: &str| wrap(text, width, rows).into_iter().map(Line::from);
     match &app.dialog {
         Some(Dialog::Filter) => return vec![Line::from(typed("filter: ", &app.filter, width))],
         Some(Dialog::Add { proxy, line, problem }) => {
             let hint = "for example latency mean=200ms; Enter adds the fault, Esc cancels";
-            let above = match problem {
-                Some(problem) => error(problem),
-                None => Line::from(cut(hint, width)).dim(),
+            let mut lines: Vec<_> = match problem {
+                Some(problem) => wrapped(problem).map(Line::red).collect(),
+                None => wrapped(hint).map(Line::dim).collect(),
             };
             let start = format!("add to {}: ", cut(&escape_control(proxy), width / 3));
-            return vec![above, Line::from(typed(&start, line, width))];
+            lines.push(Line::from(typed(&start, line, width)));
+            return lines;
         }
-        Some(Dialog::Remove { proxy, fault }) => {
-            let text = format!("remove {} from {}? y/n", escape_control(fault), escape_control(proxy));
-            return vec![Line::styled(cut(&text, width), bold)];
+        Some(Dialog::Remove { proxy, label, .. }) => {
+            return wrapped(&format!("remove {label} from {proxy}? y/n"))
+                .map(|line| line.style(bold))
+                .collect();
         }
         Some(Dialog::Help) => return vec![Line::from("any key closes the help").dim()],
         None => {}
     }
     if let Some(message) = &app.message {
-        let text = escape_control(&message.text);
-        return vec![if message.is_error { error(&text) } else { Line::from(cut(&text, width)).green() }];
+        let lines = wrapped(&message.text);
+        return lines.map(|line| if message.is_error { line.red() } else { line.green() }).collect();
     }
     let order = format!("by {}{}", app.key.name(), if app.is_reversed { " ↑" } else { "" });
     let ends = [("a", "add"), ("t", "toggle"), ("d", "remove")];

@@ -1,6 +1,7 @@
 //! Faults as symbols, and their schedules.
 
 use fault_proxy_control::proxies::{FaultState, State};
+use fault_proxy_engine::faults::find;
 use proxy_cli::terminal::escape_control;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Span;
@@ -13,6 +14,9 @@ const BAR_WIDTH: usize = 24;
 /// Returns the symbol of a fault, and its style.
 pub(super) fn symbol(fault: &FaultState, now: u64) -> (char, Style) {
     let plain = Style::new();
+    if is_used_up(fault) {
+        return ('■', plain.add_modifier(Modifier::DIM));
+    }
     let is_to_come = fault.windows.iter().any(|(start, _)| *start > now);
     match (fault.on, fault.acted) {
         (true, true) => ('●', plain.fg(Color::Yellow)),
@@ -22,8 +26,15 @@ pub(super) fn symbol(fault: &FaultState, now: u64) -> (char, Style) {
     }
 }
 
+fn is_used_up(fault: &FaultState) -> bool {
+    fault.enabled && fault.used_up
+}
+
 /// Returns the state of a fault in words.
 pub(super) fn words(fault: &FaultState, now: u64) -> String {
+    if is_used_up(fault) {
+        return if fault.acted { "used up" } else { "used up, never acted" }.to_owned();
+    }
     let mut changes = fault.windows.iter().flat_map(|(start, end)| [Some(*start), *end]).flatten();
     let next = changes.by_ref().filter(|at| *at > now).min().filter(|_| fault.enabled);
     let next = next.map(|at| {
@@ -39,10 +50,24 @@ pub(super) fn words(fault: &FaultState, now: u64) -> String {
     next.map_or_else(|| state.to_owned(), |next| format!("{state}, {next}"))
 }
 
+/// Returns the type of a fault as flags and the documentation spell it. The API also has `lose_response`.
+pub(super) fn type_name(kind: &str) -> &str {
+    find(kind).map_or(kind, |fault_type| fault_type.name)
+}
+
 /// Returns the name of a fault, or its type if the name follows from it.
-pub(super) fn name(fault: &FaultState) -> String {
-    let follows = fault.name == format!("{}_{}", fault.kind, fault.stream);
-    escape_control(if follows { &fault.kind } else { &fault.name })
+pub(super) fn short_name<'a>(name: &'a str, kind: &'a str) -> &'a str {
+    let streams = ["_upstream", "_downstream", "_both"];
+    let start = streams.iter().find_map(|stream| name.strip_suffix(stream)).unwrap_or(name);
+    let kind = type_name(kind);
+    if type_name(start) == kind { kind } else { name }
+}
+
+/// Returns what a fault is called among the faults of its proxy.
+pub(super) fn label(fault: &FaultState, all: &[FaultState]) -> String {
+    let short = |fault: &FaultState| short_name(&fault.name, &fault.kind).to_owned();
+    let is_unique = all.iter().filter(|other| short(other) == short(fault)).count() <= 1;
+    escape_control(&if is_unique { short(fault) } else { fault.name.clone() })
 }
 
 /// Returns as many faults with their symbols as fit, and the number of the others.
@@ -53,7 +78,7 @@ pub(super) fn chips(faults: &[FaultState], now: u64, width: usize) -> Vec<Span<'
         let others = faults.len() - place - 1;
         let (symbol, style) = symbol(fault, now);
         let space = if place == 0 { "" } else { " " };
-        let chip = format!("{space}{symbol} {}", name(fault));
+        let chip = format!("{space}{symbol} {}", label(fault, faults));
         let reserved = if others > 0 { format!(" +{others}").width() } else { 0 };
         if chip.width() + reserved > left && (place > 0 || others > 0 && reserved + 4 > left) {
             chips.push(Span::raw(format!("{space}+{}", others + 1)));
@@ -107,6 +132,33 @@ mod tests {
         assert_eq!(with(later), ('◷', "off, on in 6s".to_owned()));
         let ends = |fault: &mut FaultState| (fault.acted, fault.windows) = (true, vec![(0, Some(7000))]);
         assert_eq!(with(ends), ('●', "on, off in 1s".to_owned()));
+        let used_up = |fault: &mut FaultState| {
+            (fault.acted, fault.used_up, fault.windows) = (true, true, vec![(0, Some(7000))])
+        };
+        assert_eq!(with(used_up), ('■', "used up".to_owned()));
+        assert_eq!(with(|fault| fault.used_up = true), ('■', "used up, never acted".to_owned()));
+        let off = |fault: &mut FaultState| (fault.on, fault.enabled, fault.used_up) = (false, false, true);
+        assert_eq!(with(off), ('○', "switched off".to_owned()));
+    }
+
+    #[test]
+    fn a_fault_has_one_name() {
+        for (name, kind, expected) in [
+            ("lose_response_downstream", "lose_response", "lose-response"),
+            ("lose-response", "lose-response", "lose-response"),
+            ("latency_both", "latency", "latency"),
+            ("limit_data_upstream", "limit_data", "limit-data"),
+            ("reset_peer_downstream", "reset_peer", "reset_peer"),
+            ("latency_downstream", "bandwidth", "latency_downstream"),
+            ("far-region", "latency", "far-region"),
+        ] {
+            assert_eq!(short_name(name, kind), expected, "{name}");
+        }
+        let two = ["latency_upstream", "latency_downstream"].map(fault);
+        assert_eq!(
+            (label(&two[0], &two), label(&two[0], &two[..1])),
+            ("latency_upstream".to_owned(), "latency".to_owned())
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
+use proxy_cli::terminal::escape_control;
 use ratatui::text::Span;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -70,6 +71,43 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     fits.chain(['…']).collect()
 }
 
+/// Breaks a text into lines at its spaces, and escapes control characters. If there are more than `rows`, lines in the middle are
+/// left out: an error begins with the problem and ends with the way out.
+pub(super) fn wrap(text: &str, width: usize, rows: usize) -> Vec<String> {
+    let mut lines: Vec<_> =
+        text.lines().flat_map(|line| wrap_line(&escape_control(line), width.max(1))).collect();
+    if lines.len() > rows.max(1) {
+        let end = lines.split_off(lines.len() - rows.saturating_sub(1));
+        lines.truncate(1);
+        lines[0] = cut(&format!("{} …", lines[0]), width);
+        lines.extend(end);
+    }
+    lines
+}
+
+fn wrap_line(line: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut last: Option<String> = None;
+    for word in line.split(' ') {
+        match &mut last {
+            Some(last) if last.width() + 1 + word.width() <= width => *last += &format!(" {word}"),
+            last => {
+                lines.extend(last.take());
+                let mut start = String::new();
+                for c in word.chars() {
+                    if start.width() + c.width().unwrap_or(0) > width && !start.is_empty() {
+                        lines.push(std::mem::take(&mut start));
+                    }
+                    start.push(c);
+                }
+                *last = Some(start);
+            }
+        }
+    }
+    lines.extend(last);
+    lines
+}
+
 /// Returns the parts with exactly this width: shortened, or filled with spaces on the left or the right.
 pub(super) fn fit(parts: Vec<Span<'static>>, width: usize, is_number: bool) -> Vec<Span<'static>> {
     let mut left = width;
@@ -130,6 +168,20 @@ mod tests {
         assert_eq!(text(fit(vec![Span::raw("12")], 4, true)), "  12");
         assert_eq!(text(fit(vec![Span::raw("ab"), Span::raw("cdef")], 4, false)), "abc…");
         assert_eq!(text(fit(vec![Span::raw("ab"), Span::raw("c")], 0, false)), "");
+    }
+
+    #[test]
+    fn texts_are_wrapped_and_the_end_stays() {
+        assert_eq!(wrap("one two three", 7, 9), ["one two", "three"]);
+        assert_eq!(wrap("one twothree  four", 5, 9), ["one", "twoth", "ree ", "four"]);
+        assert_eq!(wrap("日本語", 4, 9), ["日本", "語"]);
+        assert_eq!(wrap("two\n  lines\u{7}", 20, 9), ["two", "  lines\\u{7}"]);
+        assert_eq!(wrap("the problem is this: do that", 8, 3), ["the …", "is this:", "do that"]);
+        assert_eq!(
+            (wrap("one two", 4, 1), wrap("日本", 1, 9)),
+            (vec!["one…".to_owned()], vec!["日".to_owned(), "本".to_owned()])
+        );
+        assert_eq!((wrap("", 4, 2), wrap("ab", 0, 0)), (Vec::<String>::new(), vec![String::new()]));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use ratatui::style::Stylize;
 use ratatui::text::{Line, Span};
 
 use super::draw::more;
-use super::format::cut;
+use super::format::{cut, wrap};
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("↑ ↓ PgUp PgDn", "select a proxy or a fault; also k, j, g, G, Home, End"),
     ("Enter, Esc", "open the selected proxy, go back to the list"),
-    ("/", "list only proxies with a text in a name or an address; Esc ends"),
+    ("/", "list only proxies with a text in a name, address or fault"),
+    ("Esc", "in the list: clear the filter"),
     ("s, r", "sort by the next column, reverse the order"),
     ("a", "add a fault as `ctl fault add` does: latency mean=200ms"),
     ("t, Space", "switch the fault off, or on again"),
@@ -19,10 +20,11 @@ const KEYS: [(&str, &str); 9] = [
     ("?", "this help"),
 ];
 
-const SYMBOLS: [(&str, &str); 4] = [
+const SYMBOLS: [(&str, &str); 5] = [
     ("●", "the fault is on"),
     ("◌", "it is on, but has never acted"),
     ("◷", "its schedule switches it on later"),
+    ("■", "used up: it has acted on as many sessions or requests as its times allow"),
     ("○", "it is off"),
 ];
 
@@ -39,16 +41,15 @@ pub(super) fn lines(is_run: bool, area: Rect) -> Vec<Line<'static>> {
             Span::from(cut(text, width.saturating_sub(18))),
         ])
     };
+    let symbol =
+        |(symbol, text): (&'static str, &'static str)| Line::from(cut(&format!("  {symbol} {text}"), width));
     let mut lines = vec![Line::from("Keys").bold()];
     lines.extend(KEYS.into_iter().chain(leave).filter(|(key, _)| !key.is_empty()).map(line));
     lines.push(Line::default());
     lines.push(Line::from("Faults").bold());
-    lines.extend(SYMBOLS.into_iter().map(line));
-    lines.push(Line::default());
-    lines.push(Line::from(cut(
-        "RATES, P50 and P99 (the time that faults held data) are of the last 5 s, TREND of a minute.",
-        width,
-    )));
+    lines.extend(SYMBOLS.into_iter().map(symbol));
+    let times = "REQ/s, RESP/s, P50 and P99 (time that faults held data) are of the last 5 s, TREND is of the last minute.";
+    lines.extend(wrap(times, width, 2).into_iter().map(Line::from));
     let height = usize::from(area.height);
     if lines.len() > height {
         let rows = height.saturating_sub(1);

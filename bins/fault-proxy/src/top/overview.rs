@@ -24,9 +24,8 @@ pub(super) fn lines(app: &mut App, snapshot: &Snapshot, area: Rect) -> Vec<Line<
         return lines;
     }
     let height = usize::from(area.height).saturating_sub(1);
-    let is_filtered = !app.filter.is_empty();
     let selected = app.place(&listed);
-    let rows = if listed.len() > height || is_filtered { height.saturating_sub(1) } else { height };
+    let rows = if listed.len() > height { height.saturating_sub(1) } else { height };
     app.rows = rows;
     app.first = app.first.clamp((selected + 1).saturating_sub(rows).min(selected), selected);
     app.first = app.first.min(listed.len().saturating_sub(rows));
@@ -48,13 +47,7 @@ pub(super) fn lines(app: &mut App, snapshot: &Snapshot, area: Rect) -> Vec<Line<
         });
     }
     let below = listed.len().saturating_sub(app.first + rows);
-    if is_filtered {
-        let (shown, all) = (listed.len(), state.proxies.len());
-        let text = format!("  {shown} of {all} proxies have \"{}\" (Esc shows all)", app.filter);
-        let hidden = app.first + below;
-        let text = if hidden > 0 { format!("{text}  … {hidden} more of them") } else { text };
-        lines.push(Line::from(cut(&text, width)).dim());
-    } else if app.first + below > 0 {
+    if app.first + below > 0 {
         lines.push(more(app.first, below, "proxies"));
     }
     lines
@@ -66,7 +59,7 @@ fn header(app: &App, columns: &[Placed]) -> Line<'static> {
         parts.push(Span::raw(if index > 0 { "  " } else { "" }));
         let style = Style::new().add_modifier(Modifier::BOLD);
         let style = if column.is_sorted_by(app.key) { style.underlined() } else { style };
-        parts.extend(fit(vec![Span::styled(column.title(), style)], *width, column.is_number()));
+        parts.extend(fit(vec![Span::styled(column.title(), style)], *width, column.is_title_right()));
     }
     Line::from(parts)
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use fault_proxy_control::proxies::{Proxies, ProxyHistory, Sample, State};
 
+use super::app::Change;
+use super::faults::short_name;
 use crate::args::FaultCommand;
 use crate::ctl::{self, Api};
 
@@ -49,12 +51,12 @@ impl Source {
         })
     }
 
-    fn change(&self, command: FaultCommand) -> Result<String> {
+    fn change(&self, change: Change) -> Result<String> {
         match self {
             Self::Run { api: None, .. } => {
                 bail!("the control API of this run is off: start it with --control ADDR to change faults")
             }
-            Self::Run { api: Some(api), .. } | Self::Api(api) => ctl::change(api, command),
+            Self::Run { api: Some(api), .. } | Self::Api(api) => changed(api, change),
         }
     }
 
@@ -67,6 +69,24 @@ impl Source {
     }
 }
 
+/// Makes a change. Returns its result in the words of the view.
+fn changed(api: &Api, Change { mut command, label }: Change) -> Result<String> {
+    let mut answer = ctl::fault(api, &command)?;
+    if let (Some(name), Some(kind)) = (answer["name"].as_str(), answer["type"].as_str()) {
+        answer["name"] = short_name(name, kind).into();
+    }
+    if let (
+        FaultCommand::Disable { fault, .. }
+        | FaultCommand::Enable { fault, .. }
+        | FaultCommand::Remove { fault, .. },
+        Some(label),
+    ) = (&mut command, label)
+    {
+        *fault = label;
+    }
+    Ok(ctl::told(command, &answer))
+}
+
 /// An update of the view.
 #[derive(Debug)]
 pub(super) enum Update {
@@ -76,13 +96,13 @@ pub(super) enum Update {
 }
 
 /// Makes changes, and sends the state after each of them and every second. Returns when the view is closed.
-pub(super) fn work(source: &Source, commands: &Receiver<FaultCommand>, updates: &SyncSender<Update>) {
+pub(super) fn work(source: &Source, commands: &Receiver<Change>, updates: &SyncSender<Update>) {
     let text = |error: anyhow::Error| format!("{error:#}");
     let mut next = Instant::now() + REFRESH;
     loop {
         match commands.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(command) => {
-                if updates.send(Update::Done(source.change(command).map_err(text))).is_err() {
+            Ok(change) => {
+                if updates.send(Update::Done(source.change(change).map_err(text))).is_err() {
                     return;
                 }
             }

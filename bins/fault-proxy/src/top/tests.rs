@@ -7,7 +7,7 @@ use fault_proxy_control::proxies::{FailureState, ProxyHistory, ProxyState, Recen
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::app::{Action, App, Dialog};
+use super::app::{Action, App, Change, Dialog};
 use super::draw::{Shown, draw};
 use super::source::Snapshot;
 use super::testing::{fault, proxy, state};
@@ -150,7 +150,10 @@ fn a_filter_lists_some_and_escape_lists_all() {
     test.types("/SVC-2");
     let screen = test.screen();
     assert!(screen.contains("filter: SVC-2") && !screen.contains("svc-1 "), "{screen}");
-    assert!(screen.contains("11 of 30 proxies have \"SVC-2\""), "{screen}");
+    assert!(
+        screen.contains("\nfilter \"SVC-2\": 11 of 30 proxies · Enter keeps it, Esc clears it\n"),
+        "{screen}"
+    );
     test.press(KeyCode::Enter);
     test.press(KeyCode::Down);
     assert!(test.screen().contains("\n› svc-20 "), "{}", test.screen());
@@ -191,12 +194,17 @@ fn a_proxy_is_opened_with_its_faults_and_figures() {
         assert!(screen.contains(part), "{part}: {screen}");
     }
     test.press(KeyCode::Down);
-    let Action::Change(FaultCommand::Disable { proxy, fault }) = test.press(KeyCode::Char('t')) else {
+    let Action::Change(Change { command: FaultCommand::Disable { proxy, fault }, .. }) =
+        test.press(KeyCode::Char('t'))
+    else {
         panic!("a switch")
     };
     assert_eq!((&*proxy, &*fault), ("orders-db", "loss"));
     test.snapshot.state.proxies[0].faults[1].enabled = false;
-    assert!(matches!(test.press(KeyCode::Char(' ')), Action::Change(FaultCommand::Enable { .. })));
+    assert!(matches!(
+        test.press(KeyCode::Char(' ')),
+        Action::Change(Change { command: FaultCommand::Enable { .. }, .. })
+    ));
     test.press(KeyCode::Esc);
     assert!(test.screen().contains("OPEN/ALL"));
 }
@@ -210,7 +218,9 @@ fn a_fault_is_removed_after_a_question() {
     assert!(test.screen().contains("remove late from db? y/n"));
     assert!(matches!(test.press(KeyCode::Char('n')), Action::Nothing));
     test.press(KeyCode::Char('d'));
-    let Action::Change(FaultCommand::Remove { proxy, fault }) = test.press(KeyCode::Char('y')) else {
+    let Action::Change(Change { command: FaultCommand::Remove { proxy, fault }, .. }) =
+        test.press(KeyCode::Char('y'))
+    else {
         panic!("a removal")
     };
     assert_eq!((&*proxy, &*fault), ("db", "late"));
@@ -238,7 +248,10 @@ fn a_fault_is_added_by_a_line_that_stays_until_it_is_right() {
     let screen = test.screen();
     assert!(screen.contains("write KEY=VALUE") && screen.contains("add to db: latency mean"), "{screen}");
     test.types("=200ms");
-    assert!(matches!(test.press(KeyCode::Enter), Action::Change(FaultCommand::Add { .. })));
+    assert!(matches!(
+        test.press(KeyCode::Enter),
+        Action::Change(Change { command: FaultCommand::Add { .. }, .. })
+    ));
     test.app.on_done(Err("toxic already exists".to_owned()), Instant::now());
     assert!(test.screen().contains("toxic already exists\nadd to db: latency mean=200ms"));
     test.app.on_done(Ok("db has latency_downstream: mean=200ms".to_owned()), Instant::now());
@@ -316,9 +329,11 @@ fn no_size_is_too_small() {
                 test.press(code);
                 test.screen();
             }
-            for dialog in
-                [Dialog::Help, Dialog::Filter, Dialog::Remove { proxy: "a".into(), fault: "b".into() }]
-            {
+            for dialog in [
+                Dialog::Help,
+                Dialog::Filter,
+                Dialog::Remove { proxy: "a".into(), fault: "b".into(), label: "c".into() },
+            ] {
                 test.app.dialog = Some(dialog);
                 test.screen();
             }
@@ -342,4 +357,136 @@ fn control_keys_act_everywhere() {
     assert!(matches!(control('l'), Action::Redraw));
     test.app.dialog = None;
     assert!(matches!(test.press(KeyCode::Char('q')), Action::Leave));
+}
+
+#[test]
+fn an_error_shows_its_way_out_at_80_columns() {
+    const ERROR: &str = "cannot connect to the control API at http://127.0.0.1:8474: connection refused; start it with \
+                         `fault-proxy run --control ADDR`, or set --addr";
+    let shows = |screen: &str| {
+        assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+        let text = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(ERROR), "{screen}");
+    };
+    let mut test = Test::new(vec![busy("db")], (80, 24));
+    test.problem = Some(ERROR);
+    shows(&test.screen());
+    test.problem = None;
+    test.app.on_done(Err(ERROR.to_owned()), Instant::now());
+    shows(&test.screen());
+    test.types("areset");
+    test.app.on_done(Err(ERROR.to_owned()), Instant::now());
+    let screen = test.screen();
+    shows(&screen);
+    assert!(screen.ends_with("\nadd to db: reset"), "{screen}");
+    test.press(KeyCode::Esc);
+    test.log = Some(vec![format!("10:00:00Z  WARN {ERROR}"), "10:00:00Z  INFO a line".to_owned()]);
+    shows(&test.screen());
+    test.log = None;
+    test.snapshot.state.proxies[0].last_failure.as_mut().unwrap().message = ERROR.to_owned();
+    test.press(KeyCode::Enter);
+    shows(&test.screen());
+}
+
+#[test]
+fn a_filter_is_shown_everywhere_with_the_way_out() {
+    let mut with_fault = proxy("db");
+    with_fault.faults = vec![fault("packet_loss_downstream")];
+    with_fault.faults[0].kind = "packet_loss".to_owned();
+    let mut test = Test::new(vec![with_fault, proxy("cache")], (80, 24));
+    test.types("/packet-loss");
+    test.press(KeyCode::Enter);
+    let screen = test.screen();
+    assert!(screen.contains("\nfilter \"packet-loss\": 1 of 2 proxies · Esc clears it\n"), "{screen}");
+    assert!(screen.contains("◌ packet-loss\n") && !screen.contains("cache"), "{screen}");
+    test.press(KeyCode::Enter);
+    assert!(test.screen().contains("1 of 2 proxies · Esc in the list clears it"), "{}", test.screen());
+    test.types("?");
+    assert!(test.screen().contains("1 of 2 proxies · Esc in the list clears it"), "{}", test.screen());
+    test.types("x");
+    test.press(KeyCode::Esc);
+
+    test.snapshot.state.proxies[0].faults.clear();
+    for (size, key) in [((80, 24), 'a'), ((80, 4), 't'), ((50, 10), 'd')] {
+        test.size = size;
+        assert!(matches!(test.press(KeyCode::Char(key)), Action::Nothing));
+        let screen = test.screen();
+        assert!(screen.contains(": 0 of 2 proxies · Esc clears it\n"), "{screen}");
+        assert!(screen.contains("no proxy matches the filter: Esc clears it"), "{key}: {screen}");
+        assert_eq!(test.app.dialog, None);
+    }
+    test.press(KeyCode::Esc);
+    let screen = test.screen();
+    assert!(!screen.contains("filter \"") && screen.contains("cache"), "{screen}");
+    test.app.filter = "long ".repeat(30);
+    test.size = (80, 24);
+    assert!(test.screen().contains("…\": 0 of 2 proxies · Esc clears it\n"), "{}", test.screen());
+}
+
+#[test]
+fn a_fault_is_spelled_as_its_flag_everywhere() {
+    let mut db = proxy("db");
+    db.faults = vec![fault("lose_response_downstream")];
+    db.faults[0].kind = "lose_response".to_owned();
+    let mut test = Test::new(vec![db], (80, 24));
+    assert!(test.screen().contains("◌ lose-response\n"), "{}", test.screen());
+    test.types("d");
+    assert!(test.screen().contains("remove lose-response from db? y/n"), "{}", test.screen());
+    let Action::Change(Change { command: FaultCommand::Remove { fault, .. }, label }) =
+        test.press(KeyCode::Enter)
+    else {
+        panic!("a removal")
+    };
+    assert_eq!((&*fault, label.as_deref()), ("lose_response_downstream", Some("lose-response")));
+    test.press(KeyCode::Enter);
+    assert!(test.screen().contains("› ◌ lose-response  latency 5 ms"), "{}", test.screen());
+}
+
+#[test]
+fn the_reason_of_failures_stays_when_faults_are_added() {
+    let mut db = busy("orders-db-1");
+    db.sessions_failed = 1234;
+    for width in [80, 100, 120, 160] {
+        for count in 0..6 {
+            db.faults = (0..count).map(|number| fault(&format!("fault-{number}"))).collect();
+            let mut test = Test::new(vec![db.clone(), proxy("cache")], (width, 24));
+            assert!(test.screen().contains("refused 1234 "), "{width} {count}: {}", test.screen());
+        }
+    }
+}
+
+#[test]
+fn the_title_of_the_chart_is_above_its_last_bar() {
+    let mut test = Test::new(vec![busy("db")], (120, 24));
+    let screen = test.screen();
+    let column = |line: usize, text: &str| {
+        let line = screen.lines().nth(line).unwrap();
+        line.rsplit_once(text).unwrap_or_else(|| panic!("{text}: {screen}")).0.chars().count()
+            + text.chars().count()
+    };
+    assert_eq!(column(1, "TREND"), column(2, "█"), "{screen}");
+}
+
+#[test]
+fn a_fault_that_is_used_up_and_has_a_long_effect_shows_its_state() {
+    let mut db = proxy("db");
+    db.faults = vec![fault("once")];
+    (db.faults[0].used_up, db.faults[0].acted) = (true, true);
+    db.faults[0].description = "a very long effect ".repeat(6);
+    let mut test = Test::new(vec![db], (80, 24));
+    assert!(test.screen().contains("■ once\n"), "{}", test.screen());
+    test.press(KeyCode::Enter);
+    assert!(test.screen().contains("…  used up\n"), "{}", test.screen());
+}
+
+#[test]
+fn the_help_fits_80_columns_and_names_what_the_filter_looks_at() {
+    for log in [None, Some(Vec::new())] {
+        let mut test = Test::new(many(3), (80, 24));
+        test.log = log;
+        test.types("?");
+        let screen = test.screen();
+        assert!(screen.contains("with a text in a name, address or fault\n"), "{screen}");
+        assert!(screen.contains("used up: ") && !screen.contains('…'), "{screen}");
+    }
 }

@@ -114,16 +114,21 @@ fn what_goes_wrong_is_named_with_the_way_out() {
     with_token(&["create", "database", "--upstream", "a:1"]);
     for (args, expected) in [
         (&["inspect", "databas"][..], "proxy not found: `databas`; did you mean `database`?"),
-        (&["fault", "remove", "database", "x"], "toxic not found: `x`"),
+        (&["fault", "remove", "database", "x"], "fault not found: `x`"),
+        (
+            &["fault", "add", "database", "latncy", "mean=1s"],
+            "\"latncy\" is not a type of fault; did you mean `latency`?",
+        ),
+        (
+            &["fault", "add", "database", "lose-response", "onn=commit"],
+            "unknown attribute `onn` of lose-response; did you mean `on`?",
+        ),
         (&["create", "b", "--upstream", "ftp://a"], "write HOST:PORT"),
         (
             &["fault", "add", "database", "refuse", "name=x"],
             "set name at the top level of the request (ctl: --name)",
         ),
-        (
-            &["fault", "add", "database", "earthquake"],
-            "invalid toxic type: \"earthquake\" is not a type of fault: use latency",
-        ),
+        (&["fault", "add", "database", "earthquake"], "\"earthquake\" is not a type of fault: use latency"),
         (
             &["fault", "add", "database", "latency", "latency=1", "times=2"],
             "`times` does not go with `latency`, an attribute of Toxiproxy's latency: set mean",

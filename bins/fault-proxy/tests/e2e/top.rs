@@ -167,7 +167,7 @@ fn run_shows_its_proxies_and_its_log(size: Size) {
     drop(client);
     terminal.until_shown("session ended");
     terminal.keys("alatency mean=1ms\r");
-    terminal.until_shown("db has latency_downstream: mean=1ms");
+    terminal.until_shown("db has latency: mean=1ms");
     terminal.until_shown("◌ latency");
 
     // The records are there when the view is left, and the run continues.

@@ -292,7 +292,7 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
         (&["latency", "latency=0.5ms"], "`latency=0.5ms` is not a whole number"),
         (&["latency", "latency=500", "mean=1s"], "`mean` does not go with `latency`"),
         (&["latency", "meen=3"], "unknown attribute `meen` of latency; did you mean `mean`?"),
-        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit_data; did you mean `bytes`?"),
+        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit-data; did you mean `bytes`?"),
         (&["reset-peer", "after=3"], "unknown attribute `after` of reset_peer"),
     ] {
         let ended = add(fault);
@@ -314,7 +314,7 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     let twice = add(&["latency", "latency=500"]);
     assert!(
         twice.stderr.contains(
-            "toxic already exists: `latency_downstream` of p; update or remove it, or use another name"
+            "fault already exists: `latency_downstream` of p; update or remove it, or use another name"
         ),
         "{twice:?}"
     );

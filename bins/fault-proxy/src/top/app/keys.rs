@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use fault_proxy_control::proxies::{ProxyState, State};
+use fault_proxy_control::proxies::{FaultState, ProxyState, State};
 
+use super::super::faults::label;
 use super::super::prompt;
-use super::{Action, App, Dialog, Open};
+use super::{Action, App, Change, Dialog, Open};
 use crate::args::FaultCommand;
 
 impl App {
@@ -34,8 +35,11 @@ impl App {
                 }
                 Action::Nothing
             }
-            Some(Dialog::Remove { proxy, fault }) => match key.code {
-                KeyCode::Char('y') | KeyCode::Enter => Action::Change(FaultCommand::Remove { proxy, fault }),
+            Some(Dialog::Remove { proxy, fault, label }) => match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => Action::Change(Change {
+                    command: FaultCommand::Remove { proxy, fault },
+                    label: Some(label),
+                }),
                 _ => Action::Nothing,
             },
             Some(Dialog::Add { proxy, mut line, mut problem }) => {
@@ -43,7 +47,7 @@ impl App {
                 match key.code {
                     KeyCode::Esc => return Action::Nothing,
                     KeyCode::Enter => match prompt::parse(&proxy, &line) {
-                        Ok(command) => action = Action::Change(command),
+                        Ok(command) => action = Action::Change(Change { command, label: None }),
                         Err(error) => problem = Some(error.to_string()),
                     },
                     _ => edit(&mut line, key),
@@ -59,7 +63,7 @@ impl App {
             KeyCode::Char('q') => return Action::Leave,
             KeyCode::Char('?') => self.dialog = Some(Dialog::Help),
             KeyCode::Char('a') => {
-                if let Some(proxy) = self.current(state) {
+                if let Some(proxy) = self.current_or_message(state, now) {
                     let proxy = proxy.name.clone();
                     self.dialog = Some(Dialog::Add { proxy, line: String::new(), problem: None });
                 }
@@ -67,8 +71,8 @@ impl App {
             KeyCode::Char('t' | ' ') => return self.on_fault(state, now, switch),
             KeyCode::Char('d') | KeyCode::Delete => {
                 let mut removed = None;
-                self.on_fault(state, now, |proxy, fault, _| {
-                    removed = Some(Dialog::Remove { proxy, fault });
+                self.on_fault(state, now, |proxy, fault, label| {
+                    removed = Some(Dialog::Remove { proxy, fault: fault.name.clone(), label });
                     Action::Nothing
                 });
                 self.dialog = removed;
@@ -148,14 +152,28 @@ impl App {
         })
     }
 
+    /// Returns the open or selected proxy, or shows why there is none.
+    fn current_or_message<'a>(&mut self, state: &'a State, now: Instant) -> Option<&'a ProxyState> {
+        let current = self.current(state);
+        if current.is_none() {
+            let problem = if state.proxies.is_empty() {
+                "no proxies: create one with fault-proxy ctl create NAME --upstream HOST:PORT"
+            } else {
+                "no proxy matches the filter: Esc clears it"
+            };
+            self.on_done(Err(problem.to_owned()), now);
+        }
+        current
+    }
+
     /// Acts on the selected fault, or on the only one of a proxy. Opens a proxy that has several.
     fn on_fault(
         &mut self,
         state: &State,
         now: Instant,
-        act: impl FnOnce(String, String, bool) -> Action,
+        act: impl FnOnce(String, &FaultState, String) -> Action,
     ) -> Action {
-        let Some(proxy) = self.current(state) else { return Action::Nothing };
+        let Some(proxy) = self.current_or_message(state, now) else { return Action::Nothing };
         let name = proxy.name.clone();
         let place = match (&self.open, proxy.faults.len()) {
             (_, 0) => {
@@ -171,17 +189,19 @@ impl App {
             (Some(open), _) => open.place(proxy.faults.iter().map(|fault| &*fault.name)).unwrap_or_default(),
         };
         let fault = &proxy.faults[place];
-        act(name, fault.name.clone(), fault.enabled)
+        act(name, fault, label(fault, &proxy.faults))
     }
 }
 
 /// Returns the change that switches a fault off, or on again.
-fn switch(proxy: String, fault: String, enabled: bool) -> Action {
-    Action::Change(if enabled {
-        FaultCommand::Disable { proxy, fault }
+fn switch(proxy: String, fault: &FaultState, label: String) -> Action {
+    let name = fault.name.clone();
+    let command = if fault.enabled {
+        FaultCommand::Disable { proxy, fault: name }
     } else {
-        FaultCommand::Enable { proxy, fault }
-    })
+        FaultCommand::Enable { proxy, fault: name }
+    };
+    Action::Change(Change { command, label: Some(label) })
 }
 
 /// Edits a line at its end.
