@@ -39,6 +39,11 @@ impl<'a> Source<'a> {
     pub(crate) fn new(args: &'a RunArgs, log: &'a Given<LogArgs>) -> Self {
         Self { args, log, read: args.config.as_deref().and_then(FileFingerprint::from_path) }
     }
+
+    /// Returns true if there is a file, which SIGHUP reloads.
+    pub(crate) fn has_file(&self) -> bool {
+        self.args.config.is_some()
+    }
 }
 
 /// Reloads the configuration file.

@@ -69,6 +69,10 @@ impl<'a> RunMode<'a> {
         }
     }
 
+    fn reloads(self) -> bool {
+        matches!(self, Self::Reload(source) if source.has_file())
+    }
+
     fn reload(self) -> Result<Option<Reload<'a>>> {
         match self {
             Self::Reload(source) => Reload::new(source),
@@ -90,7 +94,9 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let replayed = again.replayed();
     let held = if settings.run.no_ui { None } else { View::hold(log) };
     let threads = thread_count();
-    let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
+    // SIGHUP of a closed terminal ends the run, unless it reloads the file.
+    let signals = if held.is_some() && !again.reloads() { Signals::with_hangup } else { Signals::new };
+    let signals = signals("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
     let last = signals.last().clone();
     let metrics = settings.metrics.as_ref().map(metrics_listeners).transpose()?;
     let control = control_listeners(settings)?;
@@ -182,8 +188,8 @@ impl Running<'_> {
             log.print(&chart);
         }
         service::ready();
-        let ctrl_c = signals.ctrl_c();
-        let view = held.and_then(|held| View::start(held, proxies.clone(), api, ctrl_c));
+        let (end_request, reloads) = (signals.end_request(), reload.is_some());
+        let view = held.and_then(|held| View::start(held, proxies.clone(), api, end_request, reloads));
         select! {
             () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}

@@ -24,7 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use crossterm::event::{self, Event, KeyEvent, KeyEventKind};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use proxy_cli::log::HeldLog;
 use proxy_cli::signals::Signals;
 use proxy_cli::sys;
@@ -41,6 +41,9 @@ use crate::ctl;
 /// Time to wait for a key before the next look at updates.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Time without an update after which the view says so.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Number of pending updates and changes.
 const QUEUE: usize = 16;
 
@@ -51,10 +54,10 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) fn top(args: &ApiArgs) -> Result<()> {
     let source = Source::Api(ctl::connect(args)?);
     let snapshot = source.snapshot()?;
-    if !screen::is_available() {
-        bail!("top requires a terminal for stdin and stderr: use `fault-proxy ctl list` in a script");
+    if let Some(obstacle) = screen::obstacle() {
+        bail!("top requires a terminal: {obstacle}; use `fault-proxy ctl list` in a script");
     }
-    let signals = Signals::new("fault-proxy", Duration::ZERO, END_TIMEOUT)?;
+    let signals = Signals::with_hangup("fault-proxy", Duration::ZERO, END_TIMEOUT)?;
     let mut view = Display::open(source, snapshot, None)?;
     view.follow(|| signals.have_come()).map(drop).context("cannot use the terminal")
 }
@@ -78,8 +81,9 @@ struct Display {
     app: App,
     source: Source,
     snapshot: Snapshot,
-    /// Error of the last update.
+    /// Error of the last update, and its time.
     problem: Option<String>,
+    updated: Instant,
     /// Size of the terminal and lines of the log that were drawn last, unless something else has changed since.
     drawn: Option<(Size, Vec<String>)>,
     commands: SyncSender<Change>,
@@ -105,6 +109,7 @@ impl Display {
             source,
             snapshot,
             problem: None,
+            updated: Instant::now(),
             drawn: None,
             commands,
             updates,
@@ -117,18 +122,40 @@ impl Display {
             self.update();
             self.draw_changes()?;
             // crossterm does not report a closed terminal.
-            let Some(wait) = sys::wait_for_stdin(POLL_INTERVAL)? else { continue };
-            // It does not look for keys without a time to wait.
+            let wait = sys::wait_for_stdin(POLL_INTERVAL)?.unwrap_or_default();
+            // It does not look for events without a time to wait.
             while event::poll(wait.max(Duration::from_millis(1)))? {
-                if let Event::Key(key) = event::read()?
-                    && key.kind != KeyEventKind::Release
-                    && let Some(left) = self.press(key)?
-                {
-                    return Ok(left);
+                match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => {
+                        if let Some(left) = self.press(key)? {
+                            return Ok(left);
+                        }
+                    }
+                    // The size may be as before, but what was outside of a smaller terminal is lost.
+                    Event::Resize(..) => {
+                        self.drawn = None;
+                        self.screen.clear()?;
+                    }
+                    _ => {}
                 }
             }
         }
         Ok(Left::Over)
+    }
+
+    /// Returns true if Ctrl-C was pressed again meanwhile. The restored terminal would not send a signal for it.
+    fn is_interrupted_again(&self) -> io::Result<bool> {
+        let is_ctrl_c = |key: KeyEvent| {
+            key.code == KeyCode::Char('c')
+                && key.modifiers.contains(KeyModifiers::CONTROL)
+                && key.kind != KeyEventKind::Release
+        };
+        while event::poll(Duration::from_millis(1))? {
+            if matches!(event::read()?, Event::Key(key) if is_ctrl_c(key)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Handles a key. Returns why it leaves the view, if it does.
@@ -157,7 +184,7 @@ impl Display {
     fn update(&mut self) {
         let now = Instant::now();
         while let Ok(update) = self.updates.try_recv() {
-            self.drawn = None;
+            (self.drawn, self.updated) = (None, now);
             match update {
                 Update::Done(result) => self.app.on_done(result, now),
                 Update::Snapshot(Ok(snapshot)) => {
@@ -167,6 +194,11 @@ impl Display {
                 }
                 Update::Snapshot(Err(problem)) => self.problem = Some(problem),
             }
+        }
+        let silence = now.saturating_duration_since(self.updated);
+        if silence >= SILENCE && self.problem.is_none() {
+            self.drawn = None;
+            self.problem = Some(format!("{} does not respond", self.source.address()));
         }
         self.app.tick(now);
     }

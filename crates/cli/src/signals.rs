@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io::{self, Write};
 use std::process;
-use std::sync::mpsc;
+use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use fault_proxy_relay::Shutdown;
 use tokio::runtime;
 use tokio::select;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -28,6 +28,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time limit to write the last line to stderr.
 const LINE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Number of pending requests. The second one ends the program at once.
+const MAX_REQUESTS: usize = 2;
 
 /// Exit status of a program that missed the deadline for its end.
 const FAILED: u8 = 1;
@@ -68,17 +71,19 @@ pub struct Signals {
     drain_timeout: Duration,
     duration_end: watch::Sender<Option<Instant>>,
     last: Last,
-    pressed: Arc<Notify>,
+    requests: mpsc::Sender<&'static str>,
 }
 
-/// Takes the place of SIGINT while a view reads the keys of the terminal. Clones share it.
+/// Requests the end of the program as a signal does, for example for Ctrl-C while a view reads the keys of the terminal. Clones
+/// share it.
 #[derive(Debug, Clone)]
-pub struct CtrlC(Arc<Notify>);
+pub struct EndRequest(mpsc::Sender<&'static str>);
 
-impl CtrlC {
-    /// Counts as a signal.
-    pub fn press(&self) {
-        self.0.notify_one();
+impl EndRequest {
+    /// Counts as a signal with this name.
+    pub fn send(&self, name: &'static str) {
+        // The third request has no effect, as with signals.
+        self.0.try_send(name).ok();
     }
 }
 
@@ -137,16 +142,37 @@ impl Signals {
     /// # Errors
     /// Returns an error if the system refuses a handler or a thread.
     pub fn new(program: &'static str, drain_timeout: Duration, end_timeout: Duration) -> Result<Self> {
+        Self::start(program, drain_timeout, end_timeout, EndSignals::new)
+    }
+
+    /// Like [`new`](Self::new), and also handles SIGHUP, which a closed terminal sends, on Linux unless it is ignored.
+    ///
+    /// # Errors
+    /// Returns an error if the system refuses a handler or a thread.
+    pub fn with_hangup(
+        program: &'static str,
+        drain_timeout: Duration,
+        end_timeout: Duration,
+    ) -> Result<Self> {
+        Self::start(program, drain_timeout, end_timeout, EndSignals::with_hangup)
+    }
+
+    fn start(
+        program: &'static str,
+        drain_timeout: Duration,
+        end_timeout: Duration,
+        signals: fn() -> io::Result<EndSignals>,
+    ) -> Result<Self> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot handle signals")?;
         let signals = {
             let _context = runtime.enter();
-            EndSignals::new().context("cannot handle signals")?
+            signals().context("cannot handle signals")?
         };
         let (sender, received) = watch::channel(Received::default());
         let (duration_end, end_of_duration) = watch::channel(None);
         let last = Last::new();
-        let pressed = Arc::new(Notify::new());
+        let (requests, requested) = mpsc::channel(MAX_REQUESTS);
         let watcher = Watcher {
             program,
             signals,
@@ -155,14 +181,14 @@ impl Signals {
             drain_timeout,
             end_timeout,
             last: last.clone(),
-            pressed: Arc::clone(&pressed),
+            requested,
         };
         // The thread is not joined, because it enforces the end of the process and must not be waited for.
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watcher.run()))
             .context("cannot handle signals")?;
-        Ok(Self { received, seen: 0, drain_timeout, duration_end, last, pressed })
+        Ok(Self { received, seen: 0, drain_timeout, duration_end, last, requests })
     }
 
     /// Returns the state of the shutdown.
@@ -171,8 +197,8 @@ impl Signals {
     }
 
     /// Returns what a view calls when Ctrl-C is pressed.
-    pub fn ctrl_c(&self) -> CtrlC {
-        CtrlC(Arc::clone(&self.pressed))
+    pub fn end_request(&self) -> EndRequest {
+        EndRequest(self.requests.clone())
     }
 
     /// Returns true if a signal has arrived.
@@ -210,7 +236,7 @@ struct Watcher {
     drain_timeout: Duration,
     end_timeout: Duration,
     last: Last,
-    pressed: Arc<Notify>,
+    requested: mpsc::Receiver<&'static str>,
 }
 
 impl Watcher {
@@ -238,7 +264,7 @@ impl Watcher {
     async fn signal(&mut self) {
         let name = select! {
             name = self.signals.recv() => name,
-            () = self.pressed.notified() => "Ctrl-C",
+            Some(name) = self.requested.recv() => name,
         };
         self.sender.send_modify(|received| *received = Received { count: received.count + 1, name });
     }
@@ -246,7 +272,7 @@ impl Watcher {
     fn end_the_process(&self) -> ! {
         let Stage { name, status } = *self.last.lock();
         let line = format!("{}: ended while {name}: unwritten output is lost\n", self.program);
-        let (written, waits) = mpsc::channel();
+        let (written, waits) = std_mpsc::channel();
         // Another thread may hold the lock of a blocked stderr.
         let writes = thread::Builder::new().spawn(move || {
             io::stderr().write_all(line.as_bytes()).ok();

@@ -183,7 +183,7 @@ impl Api {
     }
 
     fn no_api(&self, status: StatusCode) -> Error {
-        anyhow!("{} is not a control API: it responds with {status}", self.base)
+        anyhow!("{} is not a control API: it responds with {status}; set {}", self.base, self.flag)
     }
 
     fn unreached(&self, error: ureq::Error) -> Error {
@@ -193,7 +193,14 @@ impl Api {
                 "cannot connect to the control API at {base}: connection refused; start it with `fault-proxy run --control ADDR`, or \
                  set {flag}"
             ),
-            error => anyhow!("{base}: {error}"),
+            ureq::Error::Protocol(error) => {
+                anyhow!("{base} is not a control API: it does not respond with HTTP ({error}); set {flag}")
+            }
+            // The kinds of ureq are not for users.
+            ureq::Error::Io(error) => {
+                anyhow!("cannot connect to the control API at {base}: {error}; set {flag}")
+            }
+            error => anyhow!("cannot connect to the control API at {base}: {error}; set {flag}"),
         }
     }
 

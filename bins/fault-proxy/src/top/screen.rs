@@ -1,7 +1,8 @@
 //! The terminal while a view covers it.
 
 use std::env;
-use std::io::{self, IsTerminal, Stderr, stderr};
+use std::io::{self, IsTerminal, Stderr, stderr, stdin};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,17 +17,25 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 
-/// Returns true if a view can be shown: stdin and stderr are a terminal that has a size and moves its cursor, and the process is
-/// not in the background, where it would be stopped.
-pub(super) fn is_available() -> bool {
+/// Returns why no view can be shown, if so. stdin and stderr must be a terminal that has a size and moves its cursor, and the
+/// process must not be in the background, where it would be stopped.
+pub(super) fn obstacle() -> Option<&'static str> {
+    let is_dumb = || env::var_os("TERM").is_some_and(|term| term == "dumb");
     let has_size = || size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0);
-    let moves_cursor = env::var_os("TERM").is_none_or(|term| term != "dumb");
-    stderr().is_terminal() && sys::is_in_foreground() && moves_cursor && has_size()
+    match () {
+        () if !stdin().is_terminal() => Some("stdin is not a terminal"),
+        () if !stderr().is_terminal() => Some("stderr is not a terminal"),
+        () if is_dumb() => Some("TERM is `dumb`, set it to the type of the terminal"),
+        () if !sys::is_in_foreground() => Some("the process is in the background"),
+        () if !has_size() => Some("the terminal has no size, set it with stty rows 24 cols 80"),
+        () => None,
+    }
 }
 
 /// The alternate screen of the terminal, without echo. Dropping it restores the terminal, and so does a panic of any thread.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stderr>>,
+    // Its drop shows the cursor, and panics if the terminal is closed.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stderr>>>,
     is_shown: Arc<AtomicBool>,
 }
 
@@ -38,7 +47,8 @@ impl Screen {
             restore(&of_hook);
             previous(info);
         }));
-        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(stderr()))?, is_shown };
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stderr()))?);
+        let mut screen = Self { terminal, is_shown };
         screen.show()?;
         Ok(screen)
     }
@@ -67,7 +77,9 @@ impl Screen {
     pub(super) fn clear(&mut self) -> io::Result<()> {
         execute!(stderr(), Clear(ClearType::All))?;
         // Terminal::clear would ask the terminal for the position of its cursor, and not all terminals answer.
-        self.terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
+        // Each call empties one of the two buffers.
+        self.terminal.swap_buffers();
+        self.terminal.swap_buffers();
         Ok(())
     }
 

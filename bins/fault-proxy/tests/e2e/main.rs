@@ -69,6 +69,7 @@ mod stalls;
 mod support;
 mod terminal;
 mod top;
+mod top_ends;
 mod toxiproxy_cli;
 mod toxiproxy_image;
 mod toxiproxy_server;

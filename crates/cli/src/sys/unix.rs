@@ -1,6 +1,7 @@
 //! Signals, limits and file attributes of Unix.
 
 use std::fs::{self, Metadata};
+use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -21,23 +22,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Maximum limit of open files that macOS accepts if its hard limit is infinite (OPEN_MAX).
 const MACOS_OPEN_FILES: u64 = 10_240;
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM, and SIGHUP on request.
 #[derive(Debug)]
 pub(crate) struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Option<RequestSignal>,
 }
 
 impl EndSignals {
     /// Requires the context of a runtime.
     pub(crate) fn new() -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate })
+        Ok(Self { interrupt, terminate, hangup: None })
+    }
+
+    /// Also handles SIGHUP, as [`RequestSignal::hangup`] does. Requires the context of a runtime.
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Ok(Self { hangup: RequestSignal::hangup()?, ..Self::new()? })
     }
 
     /// Waits for the next signal and returns its name.
     pub(crate) async fn recv(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
         select! {
+            () = hangup => "SIGHUP",
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }

@@ -24,6 +24,11 @@ impl EndSignals {
         Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()? })
     }
 
+    /// Like [`new`](Self::new): Windows does not have SIGHUP.
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Self::new()
+    }
+
     /// Waits for the next signal and returns its name.
     pub(crate) async fn recv(&mut self) -> &'static str {
         select! {

@@ -107,9 +107,7 @@ impl Terminal {
     /// Changes the size of the terminal.
     pub(crate) fn resize(&mut self, (rows, columns): Size) {
         self.screen.screen_mut().set_size(at_least_1(rows), at_least_1(columns));
-        let children = format!("/proc/{0}/task/{0}/children", self.script.id());
-        let child = fs::read_to_string(children).expect("Linux has it");
-        let tty = fs::read_link(format!("/proc/{}/fd/0", child.trim())).expect("it has a stdin");
+        let tty = fs::read_link(format!("/proc/{}/fd/0", self.shell())).expect("it has a stdin");
         let size = ["rows".to_owned(), rows.to_string(), "cols".to_owned(), columns.to_string()];
         let set = Command::new("stty").arg("-F").arg(tty).args(size).status().expect("stty runs");
         assert!(set.success());
@@ -117,10 +115,18 @@ impl Terminal {
 
     /// Sends a signal to the command.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.script.id().to_string();
-        let sent =
-            Command::new("pkill").args([&format!("-{name}"), "-P", &pid]).status().expect("pkill runs");
-        assert!(sent.success());
+        signal_children(name, &self.script.id().to_string());
+    }
+
+    /// Sends a signal to the program that the shell runs.
+    pub(crate) fn signal_program(&self, name: &str) {
+        signal_children(name, &self.shell());
+    }
+
+    /// Returns the process of the command.
+    fn shell(&self) -> String {
+        let children = format!("/proc/{0}/task/{0}/children", self.script.id());
+        fs::read_to_string(children).expect("Linux has it").trim().to_owned()
     }
 
     /// Waits until the command has ended with success.
@@ -136,6 +142,11 @@ impl Terminal {
         rest.iter().for_each(|more| self.take(more));
         status
     }
+}
+
+fn signal_children(name: &str, parent: &str) {
+    let sent = Command::new("pkill").args([&format!("-{name}"), "-P", parent]).status().expect("pkill runs");
+    assert!(sent.success());
 }
 
 fn at_least_1(cells: u16) -> NonZeroU16 {
