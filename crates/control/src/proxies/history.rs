@@ -119,6 +119,14 @@ impl History {
             now.delays = Arc::clone(&before.delays);
         }
         let latency = latency_between(before, &now);
+        if self.samples.len() == MAX_SAMPLES {
+            self.samples.pop_front();
+        }
+        if self.samples.len() == self.samples.capacity() {
+            // Growth without a limit would reserve memory for 1,024.
+            let more = self.samples.len().max(8).min(MAX_SAMPLES - self.samples.len());
+            self.samples.reserve_exact(more);
+        }
         self.samples.push_back(Sample {
             at_ms: millis(now.at),
             bytes_to_upstream: now.bytes_to_upstream.saturating_sub(before.bytes_to_upstream),
@@ -130,9 +138,6 @@ impl History {
             sessions_active: now.active,
         });
         self.totals.push_back(now);
-        if self.samples.len() > MAX_SAMPLES {
-            self.samples.pop_front();
-        }
         if self.totals.len() > RECENT_SAMPLES + 1 {
             self.totals.pop_front();
         }
@@ -260,5 +265,6 @@ mod tests {
         let samples = history.latest(usize::MAX);
         assert_eq!((samples.len(), samples[0].at_ms, samples[599].at_ms), (600, 101_000, 700_000));
         assert_eq!(history.totals.len(), RECENT_SAMPLES + 1);
+        assert_eq!(history.samples.capacity(), MAX_SAMPLES, "a server may have many proxies");
     }
 }
