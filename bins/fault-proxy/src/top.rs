@@ -41,7 +41,7 @@ use crate::ctl;
 /// Time to wait for a key before the next look at updates.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Time without an update after which the view says so.
+/// Time without an update after which the view reports that.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Number of pending updates and changes.
@@ -143,7 +143,7 @@ impl Display {
         Ok(Left::Over)
     }
 
-    /// Returns true if Ctrl-C was pressed again meanwhile. The restored terminal would not send a signal for it.
+    /// Returns true if Ctrl-C was pressed again. The restored terminal would not send a signal for it.
     fn is_interrupted_again(&self) -> io::Result<bool> {
         let is_ctrl_c = |key: KeyEvent| {
             key.code == KeyCode::Char('c')

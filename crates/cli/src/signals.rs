@@ -29,7 +29,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time limit to write the last line to stderr.
 const LINE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Number of pending requests. The second one ends the program at once.
+/// Number of pending requests. The second one resets the sessions.
 const MAX_REQUESTS: usize = 2;
 
 /// Exit status of a program that missed the deadline for its end.

@@ -152,7 +152,7 @@ impl App {
         })
     }
 
-    /// Returns the open or selected proxy, or shows why there is none.
+    /// Returns the open or selected proxy. Shows a message if no proxy is selected.
     fn current_or_message<'a>(&mut self, state: &'a State, now: Instant) -> Option<&'a ProxyState> {
         let current = self.current(state);
         if current.is_none() {
