@@ -67,7 +67,7 @@ export class Chart {
         svg("line", { class: "grid", x1: scale.x(time), x2: scale.x(time), y1: bottom, y2: bottom + 4 }),
         svg("text", { x: Math.min(scale.x(time), right - 18), y: HEIGHT - 6, "text-anchor": "middle" }, label),
       ]),
-      ...drawnMarks(marks, scale, bottom),
+      ...drawnMarks(marks, scale, bottom, width),
       ...this.series.flatMap((series) => drawn(series, samples, scale, bottom)),
     ];
     const sample = this.at === null ? samples.at(-1) : nearest(samples, this.at);
@@ -109,11 +109,11 @@ function runs(samples, value) {
 }
 
 // Lines at changes and at the windows of schedules. Changes have labels.
-function drawnMarks(marks, { x }, bottom) {
+function drawnMarks(marks, { x }, bottom, width) {
   const placed = marks.map((mark) => ({ ...mark, place: x(mark.at) }));
   const lines = placed.map(({ place, title, className }) =>
     svg("line", { class: `mark ${className}`, x1: place, x2: place, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title)));
-  const labels = labelled(placed.filter(({ number }) => number !== undefined)).map(({ right, label, title }) =>
+  const labels = labelled(placed.filter(({ number }) => number !== undefined), width).map(({ right, label, title }) =>
     svg("text", { class: "mark", x: right, y: EDGE.top - 8, "text-anchor": "end" }, label, svg("title", {}, title)));
   return [...lines, ...labels];
 }

@@ -1,7 +1,7 @@
 // The fields of a fault: those that most faults set first, the others behind "More".
 
 import { element, newId } from "./elements.js";
-import { NEW_TTL, SHARE, TTL, goesWith, hintsOf, isCommon, labelOf } from "./fault-types.js";
+import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, labelOf } from "./fault-types.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
 const IN_WORDS = { ingress: "responses", egress: "requests", both: "both directions" };
@@ -20,7 +20,7 @@ function control(attribute, value) {
     const all = value && !choices.includes(value) ? [...choices, value] : choices;
     const label = (choice) => (type === "switch" ? { true: "yes", false: "no" }[choice] ?? choice : choice);
     const options = all.map((choice) => new Option(label(choice), choice));
-    const none = usual ?? (type === "switch" ? "no" : null);
+    const none = defaultOf(attribute) ?? (type === "switch" ? "no" : null);
     return element("select", { name }, new Option(none ? `default: ${none}` : "not set", ""), ...options);
   }
   return element("input", { name, placeholder: hintsOf(attribute).placeholder, autocomplete: "off", spellcheck: false });

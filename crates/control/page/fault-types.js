@@ -73,7 +73,7 @@ export const isCommon = ({ name }) => COMMON.includes(name);
 
 // The default of a choice. If it depends on another parameter ("bernoulli with a rate, otherwise markov"), it is the one with this
 // parameter, which the form shows first.
-function defaultOf(choice) {
+export function defaultOf(choice) {
   const [, one] = /^(\S+) with an? \S+, otherwise \S+$/.exec(choice?.default ?? "") ?? [];
   return one ?? choice?.default;
 }

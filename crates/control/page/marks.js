@@ -2,8 +2,6 @@
 
 const CHARACTER = 7;
 const GAP = 4;
-// Distance from a mark to the right end of its label.
-const OVERHANG = 10;
 
 const widthOf = (label) => label.length * CHARACTER;
 
@@ -15,30 +13,25 @@ export function labelOf(numbers) {
   return numbers.length === 2 ? `#${first}, ${last}` : `#${first}…${last}`;
 }
 
-// Adds the marks of a label to the one at its right.
-function merge(into, { numbers, titles }) {
-  into.numbers.unshift(...numbers);
-  into.titles.unshift(...titles);
+// Puts a label over its marks, within the width.
+function placed(marks, width) {
+  const label = labelOf(marks.map(({ number }) => number));
+  const middle = (marks[0].place + marks.at(-1).place) / 2;
+  const left = Math.max(0, Math.min(middle - widthOf(label) / 2, width - widthOf(label)));
+  return { marks, label, left, right: left + widthOf(label) };
 }
 
-const leftOf = ({ right, numbers }) => right - widthOf(labelOf(numbers));
-
-// Makes labels of `{ place, number, title }`, from right to left. Marks that are too close for labels of their own share one, whose
+// Makes labels of `{ place, number, title }`, the rightmost first. Marks whose labels would overlap share one, the closest first. Its
 // title has a line for each.
-export function labelled(marks) {
-  const labels = [];
-  for (const { place, number, title } of [...marks].sort((one, other) => other.place - one.place || other.number - one.number)) {
-    const label = { right: place + OVERHANG, numbers: [number], titles: [title] };
-    const last = labels.at(-1);
-    if (last && label.right + GAP > leftOf(last)) merge(last, label); else labels.push(label);
+export function labelled(marks, width = Infinity) {
+  const sorted = [...marks].sort((one, other) => one.place - other.place || one.number - other.number);
+  const labels = sorted.map((mark) => placed([mark], width));
+  const distance = (index) => labels[index + 1].marks[0].place - labels[index].marks.at(-1).place;
+  for (;;) {
+    const overlapping = labels.slice(1).map((_, index) => index).filter((index) => labels[index].right + GAP > labels[index + 1].left);
+    if (overlapping.length === 0) break;
+    const closest = overlapping.reduce((best, index) => (distance(index) < distance(best) ? index : best));
+    labels.splice(closest, 2, placed([...labels[closest].marks, ...labels[closest + 1].marks], width));
   }
-  // The leftmost must not be cut off.
-  while (labels.length > 1 && widthOf(labelOf(labels.at(-1).numbers)) + GAP > leftOf(labels.at(-2))) {
-    const label = labels.pop();
-    merge(labels.at(-1), label);
-  }
-  return labels.map(({ right, numbers, titles }) => {
-    const label = labelOf(numbers);
-    return { right: Math.max(right, widthOf(label)), label, title: titles.join("\n") };
-  });
+  return labels.reverse().map(({ marks: of, label, right }) => ({ right, label, title: of.map(({ title }) => title).join("\n") }));
 }

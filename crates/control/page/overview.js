@@ -48,7 +48,10 @@ export class Overview {
     const names = new Set(state.proxies.map(({ name }) => name));
     for (const [name, row] of this.rows) if (!names.has(name)) { row.root.remove(); this.rows.delete(name); }
     for (const proxy of state.proxies) {
-      if (!this.rows.has(proxy.name)) this.rows.set(proxy.name, new Row(proxy.name));
+      if (!this.rows.has(proxy.name)) {
+        this.rows.set(proxy.name, new Row(proxy.name));
+        this.isInterrupted = true; // its history may have begun
+      }
       if (isNew) this.rows.get(proxy.name).update(proxy, state);
     }
     this.arrange();
@@ -76,7 +79,7 @@ export class Overview {
     const failing = proxies.filter(({ sessions_failed }) => sessions_failed > 0).length;
     const on = proxies.flatMap(({ faults }) => faults).filter((fault) => fault.on && !fault.used_up).length;
     const told = [words.length ? `${shown} of ${proxies.length} proxies` : count(proxies.length, "proxy", "proxies"), `${count(on, "fault")} on`];
-    if (failing) told.push(`${failing} with failed sessions`);
+    if (failing) told.push(`${count(failing, "proxy", "proxies")} with failed sessions`);
     if (this.summary.textContent !== told.join(" · ")) this.summary.textContent = told.join(" · ");
   }
 

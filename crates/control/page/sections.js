@@ -52,7 +52,7 @@ export class Accuracy extends Section {
     this.fill(faults, ({ name }) => name, (of) => [
       of.name, whole(of.sessions), whole(of.applied), quantiles(of.asked_ms), quantiles(of.held_ms), quantiles(of.late_ms), rate(of.bytes_per_second),
       of.loss_share === null ? NONE : `${percent(of.loss_share)} of ${whole(of.segments)} segments`,
-    ]);
+    ], "Measured times include waiting for earlier data. The error is the time from when data was due until its release.");
   }
 }
 

@@ -59,6 +59,9 @@ test("marks that are close share a label that names all of them", () => {
   assert.equal(shown.flatMap(({ title }) => title.split("\n")).length, 200, "none is left out");
   shown.slice(1).forEach(({ right }, index) => assert(right <= shown[index].right - 7 * shown[index].label.length, "labels do not overlap"));
   assert(shown.every(({ right, label }) => right >= 7 * label.length), "none is cut off at the left");
+  const [last, first] = labelled([mark(3, 100), mark(4, 160), mark(5, 180), mark(6, 181)], 190);
+  assert.deepEqual([first.label, last.label, last.right], ["#3", "#4–6", 184.5], "a label is over its marks");
+  assert.equal(labelled([mark(7, 189)], 190)[0].right, 190, "none is cut off at the right");
 });
 
 test("a fault that is used up is not on", () => {

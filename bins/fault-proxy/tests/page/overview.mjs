@@ -27,7 +27,7 @@ await test(async (page) => {
   await row("search").getByText(/^refused, \d+ s ago$/).waitFor();
   await eventually("three sessions have failed", async () => await row("search").locator(".failed b").innerText() === "3");
   assert.match(await row("search").locator("td.failed").getAttribute("title"), /127\.0\.0\.1:9/);
-  await page.getByText("3 proxies · 2 faults on · 1 with failed sessions").waitFor();
+  await page.getByText("3 proxies · 2 faults on · 1 proxy with failed sessions").waitFor();
 
   console.log("a chip for each fault");
   await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:1h,duration:1m" } });
