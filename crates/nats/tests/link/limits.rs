@@ -163,7 +163,7 @@ async fn the_smaller_limit_of_both_ends_counts() {
 
 /// NATS notifies neither end of the limit of a server between them, which ends its link at a longer message.
 #[tokio::test]
-async fn a_limit_between_both_ends_costs_each_link_one_loss_at_most() {
+async fn a_limit_between_both_ends_costs_each_link_few_losses() {
     for program in nats_servers() {
         for limit in [4096, 2048, 512] {
             let servers = row(&program, &[1 << 20, limit, 1 << 20]).await;
@@ -174,8 +174,10 @@ async fn a_limit_between_both_ends_costs_each_link_one_loss_at_most() {
                 echo(&ends, LENGTH).await;
             }
             assert_eq!(ends.end().await, 2);
+            // A trial has no result, and is repeated, if a message before it is lost because the other direction ended its link at
+            // the same time.
             for server in [&servers[0], &servers[2]] {
-                assert!(links_of(server) <= 2, "{limit}: {}", server.output());
+                assert!(links_of(server) <= 3, "{limit}: {}", server.output());
             }
         }
     }
