@@ -7,7 +7,7 @@
 //! | `range` | values between two ends |
 //! | `network` | the proxies of one run |
 //! | `command` | one run of the command |
-//! | `obstacle` | reasons why runs say nothing about the fault |
+//! | `obstacle` | reasons why runs do not measure the fault |
 //! | `wording`, `report` | the result for people and programs |
 
 mod command;

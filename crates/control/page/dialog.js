@@ -198,7 +198,7 @@ class FaultDialog {
     for (const row of this.ofPreset.querySelectorAll("tr[data-name]")) {
       if (!this.added.includes(row.dataset.name) || row.classList.contains("added")) continue;
       row.classList.add("added");
-      row.cells[0].append(" ", element("b", { textContent: "✓ added" }));
+      row.cells[0].append(" ", element("b", { textContent: "✓\u00a0added" }));
     }
     if (this.added.length) this.cancel.textContent = "Close";
     this.update();

@@ -1,4 +1,4 @@
-//! Reasons why runs say nothing about the fault: the command does not use the proxy, the upstream cannot be reached, or the fault
+//! Reasons why runs do not measure the fault: the command does not use the proxy, the upstream cannot be reached, or the fault
 //! never acts.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::fmt;
 /// Number of consecutive runs without the upstream after which the measurement ends, unless `--repeat` is smaller.
 const MAX_UNREACHED: u32 = 3;
 
-/// What the proxies saw during one run.
+/// Observations of the proxies during one run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Observed {
     /// True if the fault acted.
@@ -40,12 +40,12 @@ pub(super) enum Obstacle {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judged {
     Counts,
-    /// The run failed without its upstream, so that it says nothing about the fault and is repeated.
+    /// The run failed without its upstream, so it does not measure the fault and is repeated.
     Repeats(Unreached),
     Ends(Obstacle),
 }
 
-/// What is known after some runs.
+/// Observations from the runs so far.
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
     is_used: bool,
