@@ -77,7 +77,7 @@ export class Overview {
     this.none.hidden = shown > 0;
     this.table.hidden = shown === 0;
     const failing = proxies.filter(({ sessions_failed }) => sessions_failed > 0).length;
-    const on = proxies.flatMap(({ faults }) => faults).filter((fault) => fault.on && !fault.used_up).length;
+    const on = proxies.flatMap(({ faults }) => faults).filter((fault) => ["on", "idle"].includes(stateOf(fault))).length;
     const told = [words.length ? `${shown} of ${proxies.length} proxies` : count(proxies.length, "proxy", "proxies"), `${count(on, "fault")} on`];
     if (failing) told.push(`${count(failing, "proxy", "proxies")} with failed sessions`);
     if (this.summary.textContent !== told.join(" · ")) this.summary.textContent = told.join(" · ");
