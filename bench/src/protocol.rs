@@ -1,7 +1,8 @@
 //! `cargo xtask bench protocol`: the cost of reading requests, measured with a fault on requests that selects
 //! none of them.
 //!
-//! Runs with and without the fault take turns. Two runs without it show the noise.
+//! Each round measures the mapping with the fault once and without it twice, and compares only within the round,
+//! because the speed of a machine drifts by more than the cost of the fault. The two runs without it show the noise.
 
 use std::process::Command;
 
@@ -32,7 +33,8 @@ struct Scale {
     requests: u32,
 }
 
-const FULL: Scale = Scale { rounds: 9, seconds: 5, requests: 3_000_000 };
+// Many short rounds, because the noise between rounds is larger than the noise within one.
+const FULL: Scale = Scale { rounds: 25, seconds: 2, requests: 1_000_000 };
 const QUICK: Scale = Scale { rounds: 1, seconds: 1, requests: 300_000 };
 
 /// Target, relative to the same mapping without the fault.
@@ -50,13 +52,17 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     let mut targets = Vec::new();
     let mut rows = Vec::new();
     for section in args.sections() {
-        let [without, again, with] = section.measure(scale)?;
-        let ratio = with / median(&[without, again]);
-        targets.push(at_least(&format!("{}: with / without", section.label()), ratio, SHARE));
-        let figures = [without, again, with, again / without, ratio].map(figure);
-        rows.push([section.label().to_owned()].into_iter().chain(figures).collect::<Vec<_>>());
+        let rounds = section.measure(scale)?;
+        let of_rounds = |figure: fn(&Round) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
+        let ratios = of_rounds(|round| round.with / f64::midpoint(round.without, round.again));
+        let noise = of_rounds(|round| round.again / round.without);
+        targets.push(at_least(&format!("{}: with / without", section.label()), median(&ratios), SHARE));
+        let rates = [of_rounds(|round| round.without), of_rounds(|round| round.with)]
+            .map(|rates| figure(median(&rates)));
+        let spreads = [noise, ratios].map(|ratios| spread(&ratios));
+        rows.push([section.label().to_owned()].into_iter().chain(rates).chain(spreads).collect::<Vec<_>>());
     }
-    let header = ["requests/s", "without", "without, again", "with", "again / without", "with / without"];
+    let header = ["median (quartiles)", "without/s", "with/s", "without, again / without", "with / without"];
     println!(
         "\n### A fault on requests that selects none ({} rounds)\n\n{}",
         scale.rounds,
@@ -64,6 +70,22 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     );
     report::print_targets(&targets);
     Ok(())
+}
+
+/// Requests per second of one round.
+#[derive(Debug)]
+struct Round {
+    without: f64,
+    again: f64,
+    with: f64,
+}
+
+/// Displays the median and the quartiles of ratios.
+fn spread(ratios: &[f64]) -> String {
+    let mut sorted = ratios.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let [lower, upper] = [sorted.len() / 4, sorted.len() * 3 / 4].map(|rank| sorted[rank]);
+    format!("{:.3} ({lower:.3} to {upper:.3})", median(ratios))
 }
 
 impl Section {
@@ -75,8 +97,7 @@ impl Section {
         }
     }
 
-    /// Returns the medians of the requests per second without the fault, without it again, and with it.
-    fn measure(self, scale: &Scale) -> Result<[f64; 3]> {
+    fn measure(self, scale: &Scale) -> Result<Vec<Round>> {
         let (postgres, redis);
         let (upstream, on) = match self {
             Self::Redis => {
@@ -90,20 +111,23 @@ impl Section {
             }
         };
         let with = format!("--control off --with-lose-response --lose-response-on {on}");
-        let mut samples: [Vec<f64>; 3] = Default::default();
+        let mut rounds = Vec::with_capacity(scale.rounds);
         for round in 1..=scale.rounds {
+            let mut rates = [0.0; 3];
             // Start each round with another configuration.
-            for turn in 0..samples.len() {
-                let which = (turn + round) % samples.len();
+            for turn in 0..rates.len() {
+                let which = (turn + round) % rates.len();
                 let flags = if which == 2 { &with } else { "--control off" };
                 let proxy = free_addr();
                 let _ours = start_ours(proxy, &upstream, flags)?;
                 let rate = self.rate(proxy.port(), scale)?;
                 eprintln!("{}: round {round} of {}, {flags}: {rate:.0}/s", self.label(), scale.rounds);
-                samples[which].push(rate);
+                rates[which] = rate;
             }
+            let [without, again, with] = rates;
+            rounds.push(Round { without, again, with });
         }
-        Ok(samples.each_ref().map(|samples| median(samples)))
+        Ok(rounds)
     }
 
     fn rate(self, port: u16, scale: &Scale) -> Result<f64> {
