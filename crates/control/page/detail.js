@@ -6,7 +6,7 @@ import { element } from "./elements.js";
 import { isScheduled } from "./fault-states.js";
 import { Faults } from "./faults.js";
 import { NONE, ago, bytes, millis, rate, whole, withoutErrno } from "./format.js";
-import { confirmed } from "./messages.js";
+import { Messages, confirmed } from "./messages.js";
 import { Accuracy, ProxyChanges, Requests, Sessions } from "./sections.js";
 
 const MIN_SPAN_MS = 60_000;
@@ -19,9 +19,9 @@ const TILES = [
 const ADVICE = { refused: " Check that the upstream runs and that its address is right." };
 
 export class Detail {
-  // `tools` are `{ change, notify, warn, changes }`.
+  // `tools` are `{ change, changes, onDeleted }`.
   constructor(root, tools) {
-    Object.assign(this, tools, { root, name: null, isLoading: false });
+    Object.assign(this, tools, { root, name: null, isLoading: false, messages: new Messages() });
     this.interrupt();
     this.title = element("h2", { id: "detail-title", tabIndex: -1 });
     this.route = element("p", { className: "route" });
@@ -39,14 +39,14 @@ export class Detail {
       new Chart("Sessions", "count", [
         { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed in 1 s", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
     ];
-    this.faults = new Faults(tools);
+    this.faults = new Faults(tools.change);
     [this.requests, this.accuracy, this.sessions, this.latest] = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
     const charts = element("div", { className: "charts" }, ...this.charts.map(({ figure }) => figure));
     charts.addEventListener("pointermove", (event) => this.point(event));
     charts.addEventListener("pointerleave", () => this.charts.forEach((chart) => chart.point(null)));
     this.gone = element("p", { className: "none", textContent: "This proxy does not exist, or was deleted." });
     this.body = element("div", { className: "stack" },
-      element("div", { className: "heading" }, this.title, this.route, element("label", { className: "enable" }, this.enabled, " Enabled"), remove),
+      element("div", { className: "heading" }, this.title, this.route, element("label", { className: "enable" }, this.enabled, " Enabled"), remove, this.messages.root),
       this.failure, element("dl", { className: "tiles" }, ...TILES.map((name) => element("div", {}, element("dt", { textContent: name }), this.tiles[name]))),
       charts, this.faults.section, this.requests.section, this.accuracy.section, this.sessions.section, this.latest.section);
     root.append(element("p", { className: "back" }, element("a", { href: "#/", textContent: "← All proxies" })), this.gone, this.body);
@@ -61,14 +61,22 @@ export class Detail {
     return `/proxies/${encodeURIComponent(this.name)}`;
   }
 
-  update(name, state) {
+  // Whether it shows this proxy.
+  has(name) {
+    return name === this.name && !this.body.hidden;
+  }
+
+  // A state may not have a proxy yet that `isNew`.
+  update(name, state, isNew) {
     if (name !== this.name) {
       this.name = name;
+      this.messages.clear();
+      this.faults.clear();
       this.interrupt();
       for (const chart of this.charts) chart.clear();
     }
     const proxy = state.proxies.find((of) => of.name === name);
-    this.gone.hidden = Boolean(proxy);
+    this.gone.hidden = Boolean(proxy) || isNew;
     this.body.hidden = !proxy;
     if (!proxy) return this.interrupt();
     this.proxy = proxy;
@@ -143,18 +151,17 @@ export class Detail {
     this.enabled.focus();
     if (problem) {
       this.enabled.checked = !this.enabled.checked;
-      return this.warn(problem);
+      return this.messages.warn(problem, this.name);
     }
-    this.notify(`${this.name} is ${this.enabled.checked ? "enabled" : "disabled"}.`);
+    this.messages.notify(`${this.name} is ${this.enabled.checked ? "enabled" : "disabled"}.`, this.name);
   }
 
   async remove() {
     const { name, path } = this;
     if (!await confirmed(`Delete ${name}?`, "This closes the connections of its open sessions and removes its faults.", "Delete")) return;
     const { problem } = await this.change("DELETE", path);
-    if (problem) return this.warn(problem);
-    this.notify(`${name} is deleted.`);
-    location.hash = "#/";
+    if (problem) return this.messages.warn(problem, name);
+    this.onDeleted(name);
   }
 }
 

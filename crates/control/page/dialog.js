@@ -18,28 +18,29 @@ const EXISTS = "toxic already exists";
 let types = null;
 
 // Adds a fault to `proxy`, or changes `fault`; both are as `/events` has them. `change` sends a request and returns `{ answer }` or
-// `{ problem }`, `notify` shows a message. The promise resolves when the dialog is closed.
-export async function openFaultDialog({ proxy, fault, change, notify }) {
+// `{ problem }`, `messages` is a place for messages. The promise resolves when the dialog is closed.
+export async function openFaultDialog({ proxy, fault, change, messages }) {
   if (types === null) {
     const { answer, problem } = await change("GET", "/fault-types");
     if (problem) {
-      notify(problem);
+      messages.warn(problem);
       return;
     }
     types = answer;
   }
   if (document.querySelector(".fault-dialog[open]")) return;
-  const dialog = new FaultDialog(proxy, fault, change, notify);
+  const dialog = new FaultDialog(proxy, fault, change);
   document.body.append(dialog.root);
   dialog.root.showModal();
   dialog.focus();
   await new Promise((resolve) => dialog.root.addEventListener("close", resolve, { once: true }));
   dialog.root.remove();
+  if (dialog.done) messages.notify(dialog.done, ...dialog.added);
 }
 
 class FaultDialog {
-  constructor(proxy, fault, change, notify) {
-    Object.assign(this, { proxy, fault, change, notify, preset: null, added: [] });
+  constructor(proxy, fault, change) {
+    Object.assign(this, { proxy, fault, change, preset: null, added: [], done: null });
     this.target = { host: location.host, proxy, hasToken: Boolean(sessionStorage.getItem("fault-proxy-token")) };
     this.form = element("form", { noValidate: true });
     this.fields = new FaultFields();
@@ -170,16 +171,14 @@ class FaultDialog {
       return;
     }
     this.send.disabled = true;
-    const done = this.fault ? await this.save() : await this.add();
+    this.done = this.fault ? await this.save() : await this.add();
     this.send.disabled = false;
-    if (!done) return;
-    this.notify(done);
-    this.root.close();
+    if (this.done) this.root.close();
   }
 
   async save() {
     const { problem } = await this.change("PATCH", pathOf(this.proxy.name, this.fault.name), this.changes());
-    return problem ? this.refuse(problem) : `${this.fault.name} is changed`;
+    return problem ? this.refuse(problem) : "Changed.";
   }
 
   async add() {
@@ -188,7 +187,7 @@ class FaultDialog {
       if (problem) return this.preset ? this.refusePreset(body, problem) : this.refuse(problem);
       this.added.push(answer.name);
     }
-    return `${this.added.join(", ")} ${this.added.length === 1 ? "is" : "are"} added`;
+    return `${this.added.join(", ")} ${this.added.length === 1 ? "is" : "are"} added.`;
   }
 
   refusePreset({ name }, problem) {

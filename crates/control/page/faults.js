@@ -4,12 +4,12 @@ import { openFaultDialog } from "./dialog.js";
 import { element } from "./elements.js";
 import { actsOn, chip, inWords, isScheduled, stateOf } from "./fault-states.js";
 import { age, percent, whole } from "./format.js";
+import { Messages } from "./messages.js";
 import { fill, number, table } from "./tables.js";
 
 export class Faults {
-  // `tools` are `{ change, notify, warn }`.
-  constructor(tools) {
-    Object.assign(this, tools);
+  constructor(change) {
+    Object.assign(this, { change, messages: new Messages(), ofRows: new Map() });
     this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Actions"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
     this.none = element("p", { className: "none", textContent: "No faults. Traffic is forwarded unchanged." });
@@ -17,12 +17,12 @@ export class Faults {
     this.schedule = element("div", { className: "schedule" }, element("h4", { textContent: "Schedule" }), this.bars);
     const add = element("button", { type: "button", className: "primary", textContent: "Add a fault" });
     add.addEventListener("click", () => this.open());
-    this.section = element("section", { className: "panel" }, element("header", {}, element("h3", { textContent: "Faults" }), add),
+    this.section = element("section", { className: "panel" }, element("header", {}, element("h3", { textContent: "Faults" }), add), this.messages.root,
       this.none, element("div", { className: "scroll" }, this.table), this.schedule);
   }
 
   update(proxy, state) {
-    this.proxy = proxy;
+    Object.assign(this, { proxy, state });
     this.none.hidden = proxy.faults.length > 0;
     this.table.hidden = proxy.faults.length === 0;
     fill(this.table, proxy.faults, ({ name }) => name, (fault, row) => [
@@ -33,7 +33,22 @@ export class Faults {
       const box = row.querySelector("input");
       if (!box.disabled) box.checked = proxy.faults.find(({ name }) => name === row.dataset.key).enabled;
     }
+    this.keepProblems();
     this.timeline(proxy.faults.filter(isScheduled), state);
+  }
+
+  // The problem of a row that is gone moves to the place of the list.
+  keepProblems() {
+    for (const [name, { root, problem }] of this.ofRows) {
+      if (root.isConnected) continue;
+      this.ofRows.delete(name);
+      if (problem) this.messages.warn(`${name}: ${problem}`, name);
+    }
+  }
+
+  // Another proxy is shown.
+  clear() {
+    for (const messages of [this.messages, ...this.ofRows.values()]) messages.clear();
   }
 
   controls(name) {
@@ -43,12 +58,14 @@ export class Faults {
     box.addEventListener("change", () => this.toggle(name, box));
     edit.addEventListener("click", () => this.open(this.proxy.faults.find((fault) => fault.name === name)));
     remove.addEventListener("click", () => this.remove(name));
-    return element("div", { className: "controls" }, box, edit, remove);
+    const messages = new Messages();
+    this.ofRows.set(name, messages);
+    return element("div", {}, element("div", { className: "controls" }, box, edit, remove), messages.root);
   }
 
   open(fault) {
-    const { proxy, change, notify } = this;
-    return openFaultDialog({ proxy, fault, change, notify });
+    const { proxy, change } = this;
+    return openFaultDialog({ proxy, fault, change, messages: fault ? this.ofRows.get(fault.name) : this.messages });
   }
 
   path(name) {
@@ -62,16 +79,24 @@ export class Faults {
     box.focus();
     if (problem) {
       box.checked = !box.checked;
-      return this.warn(problem);
+      return this.ofRows.get(name)?.warn(problem, name);
     }
-    this.notify(`${name} is switched ${box.checked ? "on" : "off"}.`);
+    this.show(this.proxy.faults.map((fault) => (fault.name === name ? { ...fault, enabled: box.checked } : fault)));
+    this.ofRows.get(name)?.notify(`Switched ${box.checked ? "on" : "off"}.`);
   }
 
   async remove(name) {
     const { problem } = await this.change("DELETE", this.path(name));
-    if (problem) return this.warn(problem);
-    this.notify(`${name} is removed.`);
+    if (problem) return this.ofRows.get(name)?.warn(problem, name);
+    this.show(this.proxy.faults.filter((fault) => fault.name !== name));
     this.section.querySelector("header button").focus();
+    this.messages.notify(`${name} is removed.`, name);
+  }
+
+  // Shows a change at once, instead of with the next state.
+  show(faults) {
+    this.proxy.faults = faults;
+    this.update(this.proxy, this.state);
   }
 
   timeline(scheduled, state) {

@@ -33,6 +33,14 @@ export const percent = (share) => `${Number((share * 100).toPrecision(3))}%`;
 // The text of an error of the system, without its number.
 export const withoutErrno = (message) => message.replace(/ \(os error \d+\)/g, "");
 
+const MAX_NAME = 40;
+
+// A name for a message, in which a long one would hide the rest.
+export function shortName(name) {
+  const characters = [...name];
+  return characters.length > MAX_NAME ? `${characters.slice(0, MAX_NAME - 1).join("")}…` : name;
+}
+
 // As on a stopwatch: 1:05, 2:00:00.
 export function age(time) {
   const seconds = Math.floor(time / 1000);

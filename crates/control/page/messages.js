@@ -1,21 +1,63 @@
-// Messages that are always in view and disappear, and questions before something is lost.
+// Messages beside the controls that they are about, and questions before something is lost.
 
 import { element, newId } from "./elements.js";
+import { shortName } from "./format.js";
 
-const [done, problems] = document.getElementById("messages").children;
 const MESSAGE_MS = 6_000;
-const PROBLEM_MS = 15_000;
 
-function show(place, text, time) {
-  const close = element("button", { type: "button", textContent: "×", aria: { label: "Close the message" } });
-  const message = element("div", { className: "message" }, element("p", { textContent: text }), close);
-  close.addEventListener("click", () => message.remove());
-  place.append(message);
-  setTimeout(() => message.remove(), time);
+// A place for one message. It is in the flow, so that a message covers nothing. Its regions are there before the message, because
+// screen readers announce only what changes in them.
+export class Messages {
+  constructor() {
+    [this.done, this.problems] = [element("div", { role: "status" }), element("div", { role: "alert" })];
+    this.root = element("div", { className: "messages" }, this.done, this.problems);
+  }
+
+  // Shows for a while that something is done. Long `names` in the text are shortened.
+  notify(text, ...names) {
+    this.show(this.done, element("div", { className: "message" }, content(text, names)));
+    this.timer = setTimeout(() => this.leave(), MESSAGE_MS);
+  }
+
+  // Shows a problem until it is closed, or until the next message.
+  warn(text, ...names) {
+    const before = document.activeElement;
+    const close = element("button", { type: "button", textContent: "×", aria: { label: "Close the message" } });
+    close.addEventListener("click", () => { this.leave(); before?.focus(); });
+    this.show(this.problems, element("div", { className: "message" }, content(text, names), close));
+    this.problem = text;
+  }
+
+  show(region, message) {
+    this.clear();
+    region.append(message);
+    this.root.classList.add("shown");
+  }
+
+  clear() {
+    clearTimeout(this.timer);
+    this.problem = null;
+    for (const region of [this.done, this.problems]) region.replaceChildren();
+    this.root.classList.remove("shown");
+    this.root.style.minHeight = "";
+  }
+
+  // Takes the message away. While the mouse is near, its space stays, so that no control moves under the pointer.
+  leave() {
+    const { height } = this.root.getBoundingClientRect();
+    this.clear();
+    const near = this.root.closest("section, header");
+    if (!near?.matches(":hover") || !matchMedia("(hover: hover)").matches) return;
+    this.root.classList.add("shown");
+    this.root.style.minHeight = `${height}px`;
+    near.addEventListener("pointerleave", () => { if (!this.root.querySelector(".message")) this.clear(); }, { once: true });
+  }
 }
 
-export const notify = (text) => show(done, text, MESSAGE_MS);
-export const warn = (text) => show(problems, text, PROBLEM_MS);
+function content(text, names) {
+  const shown = names.reduce((part, name) => part.replaceAll(name, () => shortName(name)), text);
+  return element("p", { textContent: shown, ...(shown === text ? {} : { title: text }) });
+}
 
 // Asks before `action`; the promise resolves to whether it was confirmed.
 export function confirmed(title, text, action) {

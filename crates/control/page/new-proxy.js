@@ -24,7 +24,7 @@ function field({ name, label, value, help }) {
   return { name, label, input, problem, line };
 }
 
-export function openProxyDialog({ change, notify }) {
+export function openProxyDialog({ change, onCreated }) {
   const heading = element("h2", { id: newId(), textContent: "New proxy" });
   const fields = FIELDS.map(field);
   const cancel = element("button", { type: "button", textContent: "Cancel" });
@@ -59,8 +59,7 @@ export function openProxyDialog({ change, notify }) {
       return;
     }
     dialog.close();
-    notify(`${sent.answer.name} listens on ${sent.answer.listen}.`);
-    location.hash = `#/proxy/${encodeURIComponent(sent.answer.name)}`;
+    onCreated(sent.answer);
   }
 
   form.addEventListener("submit", submit);

@@ -46,7 +46,7 @@ export class Overview {
     const isNew = state !== this.state;
     this.state = state;
     const names = new Set(state.proxies.map(({ name }) => name));
-    for (const [name, row] of this.rows) if (!names.has(name)) { row.root.remove(); this.rows.delete(name); }
+    for (const [name, row] of this.rows) if (!names.has(name)) this.remove(name, row);
     for (const proxy of state.proxies) {
       if (!this.rows.has(proxy.name)) {
         this.rows.set(proxy.name, new Row(proxy.name));
@@ -56,6 +56,13 @@ export class Overview {
     }
     this.arrange();
     if (this.isInterrupted) this.load();
+  }
+
+  // The focus goes from a row that is gone to the next one.
+  remove(name, { root }) {
+    if (root.contains(document.activeElement)) (root.nextElementSibling ?? root.previousElementSibling)?.querySelector("a").focus();
+    root.remove();
+    this.rows.delete(name);
   }
 
   async load() {

@@ -5,17 +5,22 @@ import { change, followForEver, hasToken, setToken } from "./connection.js";
 import { Detail } from "./detail.js";
 import { showCommands } from "./empty.js";
 import { age, clock } from "./format.js";
-import { confirmed, notify, warn } from "./messages.js";
+import { Messages, confirmed } from "./messages.js";
 import { openProxyDialog } from "./new-proxy.js";
 import { Overview } from "./overview.js";
 
 const by = (id) => document.getElementById(id);
 const overview = new Overview(by("overview"), change);
 const changes = new Changes(by("changes"), change);
-const detail = new Detail(by("detail"), { change, notify, warn, changes });
+const detail = new Detail(by("detail"), { change, changes, onDeleted });
+const [ofServer, ofList] = [new Messages(), new Messages()];
+document.querySelector(".top").append(ofServer.root);
+by("empty").before(ofList.root);
 let latest = null;
 let latest_at = 0;
 let shown;
+// A new proxy, until a state has it.
+let created = null;
 
 // The name of the proxy in the address, or null.
 function chosen() {
@@ -38,13 +43,35 @@ function show() {
   changes.update(latest.changes).then((isNew) => { if (isNew) show(); });
   if (isEmpty) showCommands(by("commands"), hasToken());
   overview.update(latest);
-  if (name !== null) detail.update(name, latest);
+  if (name !== null) detail.update(name, latest, name === created?.name);
   document.title = name === null ? "fault-proxy" : `${name} · fault-proxy`;
   if (shown !== undefined && shown !== name) {
     scrollTo(0, 0);
+    ofList.clear();
     if (name === null) overview.focus(shown); else detail.focus();
   }
   shown = name;
+  if (name !== created?.name) created = null;
+  if (created && detail.has(created.name)) {
+    const { name: of_created, listen } = created;
+    created = null;
+    detail.focus();
+    soon(() => detail.messages.notify(`${of_created} listens on ${listen}.`, of_created));
+  }
+}
+
+// A message that appears together with its place would not be announced.
+const soon = (tell) => setTimeout(tell, 100);
+
+function onCreated(proxy) {
+  created = proxy;
+  location.hash = `#/proxy/${encodeURIComponent(proxy.name)}`;
+}
+
+function onDeleted(name) {
+  location.hash = "#/";
+  show();
+  soon(() => ofList.notify(`${name} is deleted.`, name));
 }
 
 function connection(state, text) {
@@ -99,10 +126,10 @@ function askToken() {
 by("reset").addEventListener("click", async () => {
   if (!await confirmed("Reset all proxies?", "This removes all faults of all proxies and enables all proxies.", "Reset all")) return;
   const { problem } = await change("POST", "/reset");
-  if (problem) warn(problem); else notify("All faults are removed, and all proxies are enabled.");
+  if (problem) ofServer.warn(problem); else ofServer.notify("All faults are removed, and all proxies are enabled.");
 });
 
-for (const id of ["new-proxy", "first-proxy"]) by(id).addEventListener("click", () => openProxyDialog({ change, notify }));
+for (const id of ["new-proxy", "first-proxy"]) by(id).addEventListener("click", () => openProxyDialog({ change, onCreated }));
 
 addEventListener("hashchange", show);
 

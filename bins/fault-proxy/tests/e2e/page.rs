@@ -50,6 +50,11 @@ fn a_proxy_has_charts_with_marks_and_keeps_a_fault_that_is_switched_off() {
 }
 
 #[test]
+fn messages_are_beside_their_control_and_disappear() {
+    browse("messages.mjs", &["message", "message-problem"]);
+}
+
+#[test]
 fn odd_names_and_two_hundred_proxies_are_shown() {
     browse("names.mjs", &["names", "names-detail"]);
 }

@@ -45,7 +45,7 @@ await test(async (page) => {
 
   console.log("a fault is switched off, keeps its parameters, and is switched on again");
   await page.getByRole("switch", { name: "latency_downstream on" }).uncheck();
-  await page.getByText("latency_downstream is switched off.").waitFor();
+  await fault("latency_downstream").getByText("Switched off.").waitFor();
   await fault("latency_downstream").locator(".chip.off").waitFor();
   const [kept] = await server.send("GET", "/proxies/cache/toxics");
   assert.deepEqual([kept.enabled, kept.attributes.mean], [false, 120]);

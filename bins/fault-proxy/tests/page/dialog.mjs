@@ -51,7 +51,7 @@ async function open(proxy, fault) {
     window.told = null;
     window.isClosed = false;
     openFaultDialog({
-      proxy: state, fault: state.faults.find(({ name }) => name === fault), change, notify: (told) => { window.told = told; },
+      proxy: state, fault: state.faults.find(({ name }) => name === fault), change, messages: { notify: (told) => { window.told = told; } },
     }).then(() => { window.isClosed = true; });
   }, [proxy, fault]);
   await dialog.waitFor();
@@ -162,7 +162,7 @@ async function single() {
   await checked("toml");
   await field("mean").press("Enter");
   await isClosed();
-  assert.deepEqual(await page.evaluate(() => [window.told, window.isClosed]), ["latency_downstream is added", true]);
+  assert.deepEqual(await page.evaluate(() => [window.told, window.isClosed]), ["latency_downstream is added.", true]);
 
   console.log("a fault is changed");
   await open("plain", "latency_downstream");
