@@ -5,7 +5,7 @@ import { STATES, byState, chip, faultChip, labelsOf, stateOf } from "./fault-sta
 import { NONE, ago, millis, naturally, rate, whole, withoutErrno } from "./format.js";
 import { Sparkline } from "./sparkline.js";
 
-// Chips in a row; further faults are counted.
+// Chips in a row of the table; further faults are counted. The blocks of a narrow window have all of them.
 const MAX_CHIPS = 3;
 
 // Class, heading and description. Cells with two headings have two lines.
@@ -184,11 +184,11 @@ class Row {
     if (this.cells.faults.dataset.key === key) return;
     this.cells.faults.dataset.key = key;
     const sorted = [...faults].sort(byState);
-    const shown = sorted.length > MAX_CHIPS + 1 ? sorted.slice(0, MAX_CHIPS) : sorted;
+    const rest = sorted.length > MAX_CHIPS + 1 ? sorted.slice(MAX_CHIPS) : [];
     const labels = labelsOf(faults);
-    const rest = sorted.slice(shown.length);
-    this.cells.faults.replaceChildren(...shown.map((fault) => faultChip(fault, uptime, labels.get(fault))),
-      ...(rest.length ? [element("span", { className: "more", textContent: `+${rest.length}`, title: rest.map(({ name }) => name).join(", ") })] : []));
+    const chips = sorted.map((fault) => faultChip(fault, uptime, labels.get(fault)));
+    for (const each of chips.slice(sorted.length - rest.length)) each.classList.add("further");
+    this.cells.faults.replaceChildren(...chips, ...(rest.length ? [element("span", { className: "more", textContent: `+${rest.length}`, title: rest.map(({ name }) => name).join(", ") })] : []));
   }
 }
 
