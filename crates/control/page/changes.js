@@ -1,7 +1,7 @@
 // Changes by clients of the control API, in words.
 
 import { clock } from "./format.js";
-import { fill, table } from "./tables.js";
+import { ScrollBox, fill, table } from "./tables.js";
 import { kindsOf, withUnit } from "./units.js";
 
 const MAX_ROWS = 100;
@@ -66,8 +66,10 @@ export function inWords({ action, before, after }, types) {
 export class Changes {
   constructor(details, change) {
     Object.assign(this, { details, change, count: 0, read: null, all: [], types: null });
-    this.table = table(["No.", "At", ["Proxy", "wide"], ["Change", "wide"], ["By", "wide"]]);
-    details.querySelector(".scroll").append(this.table);
+    this.table = table(["No.", "At", "Proxy", ["Change", "wide"], ["By", "wide"]]);
+    this.table.classList.add("compact");
+    const box = new ScrollBox("Changes", this.table);
+    details.append(box.root, box.note);
   }
 
   // Returns whether there are new ones.

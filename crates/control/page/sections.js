@@ -3,7 +3,7 @@
 import { author } from "./changes.js";
 import { element } from "./elements.js";
 import { NONE, age, bytes, clock, percent, quantiles, rate, whole } from "./format.js";
-import { fill, number, table } from "./tables.js";
+import { ScrollBox, fill, number, table } from "./tables.js";
 
 class Section {
   constructor(title, columns, none) {
@@ -11,9 +11,9 @@ class Section {
     this.note = element("p", { className: "note", hidden: true });
     this.table = table(columns);
     this.none = element("p", { className: "none", textContent: none });
-    const scroll = element("div", { className: "scroll", tabIndex: 0, role: "region", aria: { label: title } }, this.table);
-    this.scroll = scroll;
-    this.section = element("section", { className: "panel" }, this.title, this.note, this.none, scroll);
+    const box = new ScrollBox(title, this.table);
+    this.scroll = box.root;
+    this.section = element("section", { className: "panel" }, this.title, this.note, this.none, box.root, box.note);
   }
 
   fill(items, keyOf, cellsOf, note = "") {
@@ -71,6 +71,7 @@ export class Sessions extends Section {
 export class ProxyChanges extends Section {
   constructor() {
     super("Recent changes", ["No.", "At", ["Change", "wide"], ["By", "wide"]], "No changes through the control API.");
+    this.table.classList.add("compact");
   }
 
   update(changes, inWords) {

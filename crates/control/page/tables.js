@@ -44,3 +44,31 @@ export function fill(made, items, keyOf, cellsOf) {
   });
   for (const row of there.values()) row.remove();
 }
+
+// A box in which a table scrolls. A note below it tells which rows are in view, because not all browsers show a scrollbar.
+export class ScrollBox {
+  constructor(label, ...content) {
+    this.root = element("div", { className: "scroll box", tabIndex: 0, role: "region", aria: { label } }, ...content);
+    this.note = element("p", { className: "note", hidden: true });
+    this.root.addEventListener("scroll", () => this.tell(), { passive: true });
+    const sizes = new ResizeObserver(() => this.tell());
+    for (const each of [this.root, ...content]) sizes.observe(each);
+  }
+
+  tell() {
+    const { root, note } = this;
+    note.hidden = root.scrollHeight <= root.clientHeight + 1;
+    root.classList.toggle("below", root.scrollTop + root.clientHeight < root.scrollHeight - 1);
+    if (note.hidden) return;
+    const { top, bottom } = root.getBoundingClientRect();
+    const rows = [...root.querySelectorAll("tbody tr")];
+    const head = root.querySelector("thead").getBoundingClientRect();
+    const isInView = ({ top: from, bottom: to }) => (from + to) / 2 >= Math.max(top, head.bottom) && (from + to) / 2 <= bottom;
+    const inView = rows.map((row, index) => [index + 1, row.getBoundingClientRect()]).filter(([, box]) => isInView(box));
+    if (inView.length) set(note, `${inView[0][0]}–${inView.at(-1)[0]} of ${rows.length}: scroll to see the others`);
+  }
+}
+
+function set(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}

@@ -98,6 +98,24 @@ await test(async (page) => {
   await page.getByText(/^Changes through the control API/).click();
   await page.getByRole("cell", { name: /latency_downstream removed/ }).first().waitFor();
 
+  console.log("changes scroll in a box, which tells how many there are");
+  const box = page.getByRole("region", { name: "Changes" });
+  const all = await page.locator("#changes tbody tr").count();
+  const inView = page.locator("#changes .note");
+  for (const size of [{ width: 390, height: 844 }, { width: 1280, height: 900 }]) {
+    await page.setViewportSize(size);
+    await box.evaluate((each) => each.scrollTo(0, 0));
+    await page.getByText(new RegExp(`^1–\\d+ of ${all}: scroll to see the others$`)).waitFor();
+    const last = Number(/–(\d+)/.exec(await inView.innerText())[1]);
+    assert(last >= 2 && last < all / 2, `${last} of ${all} in ${size.width} px`);
+    const lines = await page.locator("#changes tbody tr").first().evaluate((row) => [...row.cells].slice(0, 3).map((cell) => cell.getBoundingClientRect().top));
+    assert(Math.max(...lines) - Math.min(...lines) < 4, `number, time and proxy are in a line: ${lines}`);
+    await box.evaluate((each) => each.scrollTo(0, each.scrollHeight));
+    await page.getByText(new RegExp(`^\\d+–${all} of ${all}: `)).waitFor();
+    assert((await page.locator("#changes").boundingBox()).height < 600);
+  }
+  await box.evaluate((each) => each.scrollTo(0, 0));
+
   console.log("the server ends");
   await server.stop();
   await page.getByText(/^No connection to the server; trying again\. Check that fault-proxy still runs\. The figures are those of \d\d:\d\d:\d\d\.$/).waitFor();
