@@ -95,6 +95,9 @@ export class Detail {
     this.faults.update(proxy, state);
     for (const section of [this.requests, this.accuracy, this.sessions]) section.update(proxy);
     this.latest.update(this.changes.of(name), (change) => this.changes.inWords(change));
+    this.uptime_ms = state.uptime_ms;
+    // The list of changes can arrive later than the samples.
+    if (this.at_ms !== null && this.marked !== this.changes.all) this.draw();
     this.load(state);
   }
 
@@ -115,11 +118,16 @@ export class Detail {
     const { answer } = await this.change("GET", `${this.path}/history${since}`);
     this.isLoading = false;
     if (!answer || before !== this.samples) return;
-    const start = Date.now() - state.uptime_ms;
-    this.at_ms = state.uptime_ms;
+    Object.assign(this, { at_ms: state.uptime_ms, start: Date.now() - state.uptime_ms });
     this.samples = [...before, ...answer.samples].filter(({ at_ms }) => at_ms > state.uptime_ms - MAX_SPAN_MS);
+    this.draw();
+  }
+
+  draw() {
+    const { start } = this;
+    this.marked = this.changes.all;
     const samples = this.samples.map((sample) => ({ ...sample, at: start + sample.at_ms }));
-    const to = samples.at(-1)?.at ?? Date.now();
+    const to = start + this.uptime_ms;
     const span = Math.min(MAX_SPAN_MS, Math.max(MIN_SPAN_MS, to - (samples[0]?.at ?? to)));
     const view = { samples, from: to - span, to, marks: this.marks(start).filter(({ at }) => at >= to - span && at <= to) };
     for (const chart of this.charts) chart.show(view);

@@ -32,6 +32,23 @@ await test(async (page) => {
   assert((await labels("Throughput")).some((text) => /^\d\d:\d\d:\d\d$/.test(text)), "there is a time axis");
   await look(page, "detail-idle");
 
+  console.log("a change is marked as soon as it is listed, without waiting for samples");
+  await server.send("POST", "/proxies/api", { enabled: false });
+  await page.goto("about:blank");
+  const [histories, lists] = [[], []];
+  await page.route("**/proxies/api/history*", (route) => { if (histories.push(route) === 1) route.continue(); });
+  await page.route("**/changes", (route) => { lists.push(route); });
+  await page.goto(`${server.url}/#/proxy/api`);
+  await chart("Sessions").locator("polyline, circle").first().waitFor({ state: "attached" });
+  await eventually("the next samples are held back", () => histories.length > 1);
+  assert.equal(await chart("Sessions").locator("line.mark").count(), 0);
+  for (const route of lists) await route.continue();
+  await chart("Sessions").locator("text.mark").first().waitFor();
+  for (const route of histories.slice(1)) await route.continue();
+  for (const url of ["**/proxies/api/history*", "**/changes"]) await page.unroute(url);
+  await server.send("POST", "/proxies/api", { enabled: true });
+  await page.goto(`${server.url}/#/proxy/cache`);
+
   console.log("charts and tiles follow a fault, and a mark says who added it");
   for (let sessions = 0; sessions < 3; sessions += 1) client(cache, 20_000);
   await eventually("bytes pass", async () => (await tile("Requests").innerText()) !== "0 B/s");
