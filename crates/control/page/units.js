@@ -14,16 +14,17 @@ const TOXICS = {
   limit_data: { bytes: "bytes" },
 };
 
-const TIMES = [[3_600_000, "h"], [60_000, "min"], [1000, "s"], [1, "ms"], [0.001, "µs"]];
+const LONG = [[3_600_000, "h"], [60_000, "min"]];
+const TIMES = [[1000, "s"], [1, "ms"], [0.001, "µs"]];
 const SIZES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]];
 
 const tidy = (number) => Number(number.toPrecision(12));
 
-// A time in the largest unit in which it is exact with one decimal.
+// A time as descriptions of faults have it: in hours or minutes if it is exact with one decimal, and otherwise with three decimals.
 function time(ms) {
   const isShort = (value) => value >= 1 && Number.isInteger(tidy(value * 10));
-  const [size, unit] = TIMES.find(([size]) => isShort(ms / size)) ?? [1, "ms"];
-  return `${tidy(ms / size)} ${unit}`;
+  const [size, unit] = LONG.find(([size]) => isShort(ms / size)) ?? TIMES.find(([size]) => ms >= size) ?? [ms ? 0.001 : 1, ms ? "µs" : "ms"];
+  return `${Math.round((ms / size) * 1000) / 1000} ${unit}`;
 }
 
 function size(bytes) {

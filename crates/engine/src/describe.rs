@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use crate::units::in_largest_unit;
 
-/// A time: `300 ms`, `1.5 s`, `500 µs`.
+/// A time: `300 ms`, `1.5 s`, `500 µs`, and `1 h` or `1.5 min` if that is exact with one decimal.
 pub(crate) struct Time(pub(crate) Duration);
 
 impl Display for Time {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos() as f64;
+        let tenths = |unit: u128| self.0.as_nanos().is_multiple_of(unit / 10);
         match nanos {
             0.0 => f.write_str("0 ms"),
+            3.6e12.. if tenths(3_600_000_000_000) => write!(f, "{} h", rounded(nanos / 3.6e12)),
+            6e10.. if tenths(60_000_000_000) => write!(f, "{} min", rounded(nanos / 6e10)),
             1e9.. => write!(f, "{} s", rounded(nanos / 1e9)),
             1e6.. => write!(f, "{} ms", rounded(nanos / 1e6)),
             _ => write!(f, "{} µs", rounded(nanos / 1e3)),
