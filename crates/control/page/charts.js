@@ -79,7 +79,7 @@ export class Chart {
   describe(sample, all) {
     const label = (value) => (value === null ? "–" : this.axis.label(value));
     this.series.forEach(({ value }, index) => { this.legend[index].value.textContent = sample ? label(value(sample)) : "–"; });
-    this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "last second";
+    this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "values: last second";
     const latest = this.legend.map(({ name, value }) => `${name} ${value.textContent}`).join(", ");
     const marks = this.view.marks.filter(({ number }) => number !== undefined).length;
     this.picture.setAttribute("aria-label", `${this.title}: now ${latest}; at most ${all.length ? this.axis.label(Math.max(...all)) : "–"}`

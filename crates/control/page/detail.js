@@ -13,7 +13,7 @@ const MIN_SPAN_MS = 60_000;
 const MAX_SPAN_MS = 600_000;
 
 const TILES = [
-  "Open sessions", "Total sessions", "Failed sessions", "Held data", "Requests, 5 s", "Responses, 5 s", "Delay p50, 5 s", "Delay p99, 5 s",
+  "Open sessions", "Total sessions", "Failed sessions", "Held data", "Requests", "Responses", "Added latency p50", "Added latency p99",
 ];
 
 const ADVICE = { refused: " Check that the upstream runs and that its address is right." };
@@ -47,7 +47,8 @@ export class Detail {
     this.gone = element("p", { className: "none", textContent: "This proxy does not exist, or was deleted." });
     this.body = element("div", { className: "stack" },
       element("div", { className: "heading" }, this.title, this.route, element("label", { className: "enable" }, this.enabled, " Enabled"), remove, this.messages.root),
-      this.failure, element("dl", { className: "tiles" }, ...TILES.map((name) => element("div", {}, element("dt", { textContent: name }), this.tiles[name]))),
+      this.failure, element("div", {}, element("dl", { className: "tiles" }, ...TILES.map((name) => element("div", {}, element("dt", { textContent: name }), this.tiles[name]))),
+        element("p", { className: "note", textContent: "Rates and added latency are those of the last 5 s." })),
       charts, this.faults.section, this.requests.section, this.accuracy.section, this.sessions.section, this.latest.section);
     root.append(element("p", { className: "back" }, element("a", { href: "#/", textContent: "← All proxies" })), this.gone, this.body);
   }
@@ -87,8 +88,8 @@ export class Detail {
     const { latency_ms } = proxy.recent;
     Object.entries({
       "Open sessions": whole(proxy.sessions_active), "Total sessions": whole(proxy.sessions_total), "Failed sessions": whole(proxy.sessions_failed),
-      "Requests, 5 s": rate(proxy.recent.bytes_per_second_to_upstream), "Responses, 5 s": rate(proxy.recent.bytes_per_second_to_client),
-      "Delay p50, 5 s": latency_ms ? millis(latency_ms.p50) : NONE, "Delay p99, 5 s": latency_ms ? millis(latency_ms.p99) : NONE,
+      Requests: rate(proxy.recent.bytes_per_second_to_upstream), Responses: rate(proxy.recent.bytes_per_second_to_client),
+      "Added latency p50": latency_ms ? millis(latency_ms.p50) : NONE, "Added latency p99": latency_ms ? millis(latency_ms.p99) : NONE,
       "Held data": bytes(proxy.held_bytes),
     }).forEach(([tile, text]) => set(this.tiles[tile], text));
     this.tiles["Failed sessions"].classList.toggle("failed", proxy.sessions_failed > 0);

@@ -7,6 +7,7 @@ import {
   TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, hintsOf, isToxic, labelOf, newFault, problemOfShare, toxicAttributes, typeNamed, typesFor, valueFor,
   valuesOf, worded,
 } from "./fault-types.js";
+import { unbroken } from "./format.js";
 import { PRESETS } from "./presets.js";
 import { ctlAdd, ctlUpdate, curlAdd, curlUpdate, pathOf, toml } from "./preview.js";
 
@@ -222,9 +223,6 @@ class FaultDialog {
     if (this.fault) this.fields.focus(); else this.select.focus();
   }
 }
-
-// Keeps numbers and their units in one line.
-const unbroken = (text) => text.replaceAll(/(\d) (?=[kM]?bit|ms\b|s\b)/g, "$1\u00a0");
 
 function inWords(type, stream, attributes) {
   const way = attributes.direction === "both" ? "both directions" : { upstream: "requests", downstream: "responses" }[stream];

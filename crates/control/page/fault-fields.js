@@ -2,6 +2,7 @@
 
 import { element, newId } from "./elements.js";
 import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, labelOf } from "./fault-types.js";
+import { unbroken } from "./format.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
 const IN_WORDS = { ingress: "responses", egress: "requests", both: "both directions" };
@@ -104,5 +105,5 @@ export class FaultFields {
 
 function helpOf(attribute) {
   if (attribute.name === "direction") return "Data that the fault acts on";
-  return attribute.choices.length > 0 ? attribute.help : hintsOf(attribute).help;
+  return unbroken(attribute.choices.length > 0 ? attribute.help : hintsOf(attribute).help);
 }

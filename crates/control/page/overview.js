@@ -12,7 +12,7 @@ const MAX_CHIPS = 3;
 const COLUMNS = [
   ["proxy", "Proxy"], ["state", "State"], ["faults", "Faults"], ["open", "Open", "Open sessions"], ["total", "Total", "Sessions since the start of the run"],
   ["failed", "Failed", "Sessions that failed, with the last reason"], ["rate", ["Requests", "Responses"], "Bytes per second to the upstream, and to clients, over 5 s"],
-  ["delay", ["Delay p50", "Delay p99"], "Quantiles of the added latency, over 5 s"], ["minute", "Last minute", "Throughput, each on its own scale; red: failed sessions"],
+  ["delay", ["Added latency", "p50 / p99"], "Quantiles over 5 s"], ["minute", "Last minute", "Throughput, each on its own scale; red: failed sessions"],
 ];
 
 const line = (label) => element("span", { className: "value", data: { label } });
@@ -129,9 +129,9 @@ class Row {
     this.link = element("a", { href: `#/proxy/${encodeURIComponent(name)}`, textContent: name, title: name });
     this.route = element("span", { className: "route" });
     this.cells = Object.fromEntries(COLUMNS.map(([column, label]) => [column, element(column === "proxy" ? "th" : "td", {
-      className: column, role: column === "proxy" ? "rowheader" : "cell", data: Array.isArray(label) ? {} : { label },
+      className: column, role: column === "proxy" ? "rowheader" : "cell", data: { label: [label].flat().join(" ") },
     })]));
-    this.values = { requests: line("Requests"), responses: line("Responses"), p50: line("Delay p50"), p99: line("Delay p99") };
+    this.values = { requests: line("Requests"), responses: line("Responses"), p50: line(""), p99: line("") };
     this.cells.proxy.scope = "row";
     this.cells.proxy.append(this.link, this.route);
     this.cells.rate.append(this.values.requests, " ", this.values.responses);

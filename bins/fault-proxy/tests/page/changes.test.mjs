@@ -8,6 +8,7 @@ import { test } from "node:test";
 const load = (name) => import(join(process.env.PAGE_MODULES, name));
 const { inWords } = await load("changes.js");
 const { actsOn, inWords: stateInWords, stateOf } = await load("fault-states.js");
+const { unbroken } = await load("format.js");
 const { goesWith, hintsOf } = await load("fault-types.js");
 const { labelOf, labelled } = await load("marks.js");
 const { kindsOf, withUnit } = await load("units.js");
@@ -21,11 +22,15 @@ const TYPES = [
 ];
 
 test("values have the unit of their type", () => {
-  const times = { 0: "0 ms", 0.5: "500 µs", 120: "120 ms", 1500: "1.5 s", 1234: "1234 ms", 90_000: "1.5 min", 924_600: "924.6 s", 3_600_000: "1 h", 0.0001: "0.0001 ms" };
+  const times = { 0: "0 ms", 0.5: "500 µs", 120: "120 ms", 1500: "1.5 s", 1234: "1.234 s", 59_900: "59.9 s", 60_000: "1 min", 90_000: "1.5 min", 90_123.456: "90.123 s", 924_600: "924.6 s", 3_600_000: "1 h", 5_400_000: "1.5 h", 3_661_000: "3661 s", 0.0001: "0.1 µs" };
   for (const [value, text] of Object.entries(times)) assert.equal(withUnit("time", Number(value)), text);
   assert.deepEqual([65_536, 1460, 3 * 2 ** 20, 100_000].map((value) => withUnit("bytes", value)), ["64 KiB", "1,460 B", "3 MiB", "100,000 B"]);
   assert.deepEqual([0.05, 1, 0.001].map((value) => withUnit("share", value)), ["5%", "100%", "0.1%"]);
   assert.deepEqual([withUnit("time", "2s"), withUnit("number", 3), withUnit("switch", true), withUnit("time", undefined)], ["2s", "3", "true", "default"]);
+});
+
+test("a line does not break within a quantity", () => {
+  assert.equal(unbroken("Correlation, 0 to 1, or 5 ms of 768 kbit/s"), "Correlation, 0\u00a0to\u00a01, or 5\u00a0ms of 768\u00a0kbit/s");
 });
 
 test("the units of toxics are those of Toxiproxy", () => {

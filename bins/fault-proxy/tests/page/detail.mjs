@@ -53,7 +53,7 @@ await test(async (page) => {
   for (let sessions = 0; sessions < 3; sessions += 1) client(cache, 20_000);
   await eventually("bytes pass", async () => (await tile("Requests").innerText()) !== "0 B/s");
   await post("/toxics", { type: "latency", attributes: { mean: "120ms", stddev: "20ms" } });
-  await eventually("latency is measured", async () => /^\d{3} ms$|^[\d.]+ s$/.test(await tile("Delay p50").innerText()));
+  await eventually("latency is measured", async () => /^\d{3} ms$|^[\d.]+ s$/.test(await tile("Added latency p50").innerText()));
   await eventually("the axis fits", async () => (await labels("Added latency")).some((text) => /^[1-9]\d\d ms$/.test(text)));
   await chart("Added latency").locator("text.mark").first().waitFor();
   const changes = page.getByRole("region", { name: "Recent changes" });
@@ -68,7 +68,7 @@ await test(async (page) => {
   assert.deepEqual([kept.enabled, kept.attributes.mean], [false, 120]);
   await changes.getByText("latency_downstream: switched off").waitFor();
   await changes.getByText(/^browser \(/).waitFor();
-  await eventually("no latency is added", async () => (await tile("Delay p50").innerText()) === "–");
+  await eventually("no latency is added", async () => (await tile("Added latency p50").innerText()) === "–");
   await page.getByRole("switch", { name: "latency_downstream on" }).check();
   await fault("latency_downstream").locator(".chip.on").waitFor();
 
@@ -82,6 +82,7 @@ await test(async (page) => {
   await fault("once").locator(".chip.spent").filter({ hasText: "used up after 1 session" }).waitFor();
   selected.destroy();
   await changes.getByText("reset_upstream added: reset, after 1 h").waitFor();
+  await fault("reset_upstream").getByText(/ after 1 h$/).waitFor();
 
   console.log("marks of changes within a second name all of them");
   const marks = async () => (await chart("Sessions").locator("text.mark").evaluateAll((all) => all.map((mark) => mark.querySelector("title").textContent))).join("\n");
@@ -120,7 +121,7 @@ await test(async (page) => {
   await chart("Throughput").hover();
   await page.getByText(/^at \d\d:\d\d:\d\d$/).first().waitFor();
   await page.mouse.move(0, 0);
-  await page.getByText("last second").first().waitFor();
+  await page.getByText("values: last second").first().waitFor();
 
   console.log("a failure");
   await server.send("POST", "/proxies/cache", { upstream: "127.0.0.1:9" });

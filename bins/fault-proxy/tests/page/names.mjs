@@ -63,7 +63,7 @@ await test(async (page) => {
   const sessions = page.getByRole("region", { name: "Open sessions" }).getByRole("rowheader");
   await sessions.first().waitFor();
   const before = await sessions.allInnerTexts();
-  const p50 = page.locator(".tiles div").filter({ hasText: "Delay p50" }).locator("dd");
+  const p50 = page.locator(".tiles div").filter({ hasText: "Added latency p50" }).locator("dd");
   await eventually("it delays", async () => Number.parseFloat(await p50.innerText()) >= 50);
   await page.getByRole("switch", { name: "slow on" }).uncheck();
   await eventually("it does not delay", async () => await p50.innerText() === "–");
