@@ -4,11 +4,13 @@
 mod tests;
 
 use std::io;
-use std::task::{Context, Poll};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fault_proxy_relay::{BoxStream, ConnectError, Layer, Legs, Stream};
-use tokio::io::AsyncBufRead;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::proxy::Faults;
@@ -64,6 +66,16 @@ impl Stream for FaultStream<BoxStream> {
 
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ended(cx)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if !self.is_closed() {
+            return Poll::Ready(0);
+        }
+        let mut room = [MaybeUninit::<u8>::uninit(); 16 << 10];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        let read = ready!(Pin::new(self.get_mut()).poll_read(cx, &mut buffer));
+        Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
     }
 
     fn terminates_behind_data(&mut self) -> bool {

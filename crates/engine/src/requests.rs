@@ -4,7 +4,6 @@
 //! of a session.
 
 pub(crate) mod count;
-mod linger;
 mod open;
 mod pending;
 mod respond;
@@ -44,14 +43,10 @@ pub(crate) enum Output {
     Insert(Bytes),
     /// These bytes were received, from the proxy itself.
     Receive(Bytes),
-    /// The stream ends here. The other direction goes on.
-    Finish,
     /// Wait until this time.
     Wait(Duration),
     /// Receive more, or end if the stream has ended.
     More,
-    /// Receive more until this time.
-    MoreUntil(Duration),
     /// End the session.
     End(SessionEnd),
 }
@@ -76,7 +71,7 @@ impl Requests {
         state.stream(direction).on_received(bytes.len());
         match direction {
             // Bytes behind the last request are dropped.
-            Direction::ToUpstream if state.is_closing => state.prolong_linger(now),
+            Direction::ToUpstream if state.is_closing => {}
             Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
             Direction::ToDownstream => {
                 framer.on_responses(bytes, |event| state.on_response(now, event));
@@ -115,18 +110,6 @@ impl Requests {
         self.state.open.publish();
     }
 
-    /// The end of the stream in `direction` has passed, behind all its bytes. Returns true if the other direction has to go on.
-    pub(crate) fn on_end_passed(&mut self, direction: Direction, now: Duration) -> bool {
-        let state = &mut self.state;
-        // The end may be read again, if the client has gone.
-        let lingers =
-            direction == Direction::ToDownstream && state.is_closing && state.lingers_until().is_none();
-        if lingers {
-            state.start_linger(now);
-        }
-        lingers
-    }
-
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
@@ -143,7 +126,7 @@ impl Requests {
                 Next::Drop(len) => return Output::Drop(to_usize(len)),
                 Next::Wait(until) => return Output::Wait(until),
                 Next::Receive => {
-                    if let Some(output) = state.at_end(direction, now) {
+                    if let Some(output) = state.at_end(direction) {
                         return output;
                     }
                 }

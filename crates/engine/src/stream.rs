@@ -93,6 +93,12 @@ impl<S> FaultStream<S> {
         matches!(ended, Some(SessionEnd::Reset(_, direction)) if direction == self.ingress.direction)
     }
 
+    /// Returns true if a fault has ended the session, and this connection must be closed, not reset.
+    #[cfg(feature = "relay")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ingress.shared.ended() == Some(SessionEnd::Closed) || self.is_spared()
+    }
+
     /// Advances the faults on received bytes while the caller does not read, for example because it cannot write them. Ready once a
     /// fault has ended the session.
     ///

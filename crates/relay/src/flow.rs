@@ -24,6 +24,8 @@ const POLL_BUDGET: usize = 4 << 20;
 pub(crate) enum State {
     #[default]
     Running,
+    /// The source has closed the session. Data that was read before is delivered first.
+    Closing,
     /// The source has half-closed. Everything but the half-close itself is delivered.
     Finishing,
     /// The half-close is delivered as well, or is not needed.
@@ -110,8 +112,21 @@ impl Flow {
     pub(crate) fn fail_source(&mut self, error: io::Error) {
         match self.state {
             State::Done => self.state = State::ReadFailed(error),
+            // The session ends with a half-close, whatever the source does.
+            State::Closing => {}
             _ => _ = self.failure.get_or_insert(error),
         }
+    }
+
+    /// Discards the data of a source that has closed the session, because the destination does not accept it. Returns
+    /// false if the source has not closed the session.
+    pub(crate) fn give_up(&mut self) -> bool {
+        let is_closing = matches!(self.state, State::Closing);
+        if is_closing {
+            self.held = PendingData::Nothing;
+            self.state = State::Finishing;
+        }
+        is_closing
     }
 
     /// Moves as much data as possible. Ready when the direction has ended; `state` then holds the result.
@@ -128,6 +143,10 @@ impl Flow {
         let until = self.written + POLL_BUDGET as u64;
         loop {
             match self.state {
+                State::Closing => {
+                    self.state = ready!(self.poll_deliver(cx, to, pool))
+                        .map_or_else(State::WriteFailed, |()| State::Finishing);
+                }
                 State::Running => match self.poll_deliver(cx, to, pool) {
                     Poll::Ready(Ok(())) if self.written >= until => {
                         cx.waker().wake_by_ref();
@@ -136,11 +155,13 @@ impl Flow {
                     Poll::Ready(Ok(())) => ready!(self.poll_fetch(cx, from, to, pool)),
                     Poll::Ready(Err(error)) => self.state = State::WriteFailed(error),
                     Poll::Pending => {
-                        self.state = match ready!(from.poll_terminated(cx)) {
-                            Ok(()) => State::Finishing,
-                            Err(error) => State::ReadFailed(error),
-                        };
-                        self.held = PendingData::Nothing;
+                        if let Err(error) = ready!(from.poll_terminated(cx)) {
+                            self.held = PendingData::Nothing;
+                            self.state = State::ReadFailed(error);
+                        } else {
+                            self.state = State::Closing;
+                            return Poll::Pending;
+                        }
                     }
                 },
                 State::Finishing => {

@@ -23,8 +23,8 @@ pub(crate) use linger::close;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Age in intervals at which a session settles its streams ([`Stream::settle`]).
 const SETTLED_CHECKS: u8 = 3;
-/// Number of intervals without progress after which the session ends, once a side has failed and the other side does
-/// not accept the data that arrived before the failure.
+/// Number of intervals without progress after which the session ends, once a side has failed or closed the session and
+/// the other side does not accept the data that arrived before.
 const STALLED_CHECKS: u8 = 10;
 
 /// The two streams of a session and the flows between them.
@@ -72,9 +72,11 @@ impl Session {
     /// delivered.
     pub(crate) async fn relay(&mut self, pool: &Arc<Pool>) {
         poll_fn(|cx| self.poll(cx, pool)).await;
+        // Boxed: few sessions need these futures, and inline they would make all of them larger.
         if !self.finished {
-            // Boxed: few sessions get here, and inline the future would make all of them larger.
-            Box::pin(self.linger()).await;
+            Box::pin(self.linger_and_abort()).await;
+        } else if poll_fn(|cx| Poll::Ready(self.may_receive(cx))).await {
+            Box::pin(self.discard_rest()).await;
         }
     }
 
@@ -161,10 +163,20 @@ impl Session {
             }
         }
         let waits_for_receiver = (self.upstream_has_failed() && self.to_downstream.awaits_destination())
-            || (self.downstream_has_failed() && self.to_upstream.awaits_destination());
+            || (self.downstream_has_failed() && self.to_upstream.awaits_destination())
+            || matches!(self.to_upstream.state, State::Closing)
+            || matches!(self.to_downstream.state, State::Closing);
         let is_stalled = waits_for_receiver && !has_moved;
         self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
         self.moved_at_check = moved;
+        if self.receiver_is_stalled() {
+            for flow in [&mut self.to_upstream, &mut self.to_downstream] {
+                if flow.give_up() {
+                    self.stalled_checks = 0;
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
         Poll::Ready(self.receiver_is_stalled())
     }
 

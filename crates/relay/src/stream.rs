@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream, Empty};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -52,9 +52,9 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         None
     }
 
-    /// Ready once the session must end, even with undelivered data: `Ok` closes it, and an error resets it. The relay
-    /// calls this while it holds bytes of this stream that the other side does not accept, because it does not read the
-    /// stream then.
+    /// Ready once the session must end: `Ok` closes it behind the data that was read, and an error resets it, even with
+    /// undelivered data. The relay calls this while it holds bytes of this stream that the other side does not accept,
+    /// because it does not read the stream then.
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
@@ -64,6 +64,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// to the other stream.
     fn terminates_behind_data(&mut self) -> bool {
         self.inner().is_some_and(|inner| inner.terminates_behind_data())
+    }
+
+    /// Reads and discards data of the peer after this stream has ended the session and its connection must be closed.
+    /// Returns the number of bytes, or 0 once the peer has ended its side too. Always returns 0 otherwise.
+    ///
+    /// The relay calls this for a limited time after the local half-close. A connection that is dropped with unread
+    /// data aborts (TCP: RST), and an abort destroys data that the peer has not read yet.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        self.inner().map_or(Poll::Ready(0), |inner| inner.poll_discard(cx))
     }
 
     /// Ready once the transport has sent all written data, or cannot send it. The relay calls this before it aborts a
@@ -173,6 +182,13 @@ impl Stream for TcpStream {
 /// Unix sockets have no RST: an abort is a close.
 #[cfg(unix)]
 impl Stream for UnixStream {
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+}
+
+/// Takes the place of a connection that has ended before the other connection of its session.
+impl Stream for Empty {
     fn inner(&mut self) -> Option<&mut dyn Stream> {
         None
     }

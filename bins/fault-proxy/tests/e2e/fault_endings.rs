@@ -3,7 +3,11 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
-    sync::mpsc::{self, Receiver},
+    sync::{
+        Mutex,
+        mpsc::{self, Receiver},
+    },
+    thread,
     time::Instant,
 };
 
@@ -139,6 +143,62 @@ fn a_limit_is_exact_although_much_more_is_on_its_way() {
     requests.connect().write_all(&whole).ok();
     let heard = outcomes.recv_timeout(PATIENCE).unwrap().expect("a clean end");
     assert!(heard == whole[..100_000], "{} bytes", heard.len());
+}
+
+#[test]
+fn peers_that_still_send_when_a_fault_closes_read_everything_and_an_end() {
+    const LEN: usize = 1 << 20;
+    let (outcome, outcomes) = mpsc::channel();
+    // It sends twice as much as it may, and reads only then.
+    let far_end = FarEnd::start(move |mut stream| {
+        stream.read_exact(&mut [0]).ok();
+        stream.write_all(&pattern(2 * LEN)).ok();
+        outcome.send(io::copy(&mut stream, &mut io::sink())).ok();
+    });
+    let bytes = LEN.to_string();
+    let limit = ["--with-limit-data", "--limit-data-bytes", &bytes, "--limit-data-direction", "ingress"];
+    let timeout = ["--with-timeout", "--timeout-after", "1ms", "--timeout-after-bytes", &bytes];
+    let whole = pattern(LEN);
+    for options in [&limit[..], &timeout] {
+        let proxy = Proxy::with(far_end.addr(), options);
+        for round in 0..100 {
+            let client = proxy.connect();
+            let (mut uploading, upload) = (client.try_clone().expect("a socket"), whole.clone());
+            uploading.write_all(b"x").expect("it is open");
+            let uploading = thread::spawn(move || uploading.write_all(&upload));
+            if round % 10 == 0 {
+                thread::sleep(ms(100));
+            }
+            let heard = read_to_end(&client).expect("a clean end");
+            assert!(heard == whole, "{options:?}, round {round}: {} bytes", heard.len());
+            uploading.join().expect("no panic").expect("what is sent behind the end is discarded");
+            drop(client);
+            outcomes.recv_timeout(PATIENCE).unwrap().expect("a clean end");
+        }
+    }
+}
+
+#[test]
+fn an_upstream_that_still_sends_when_a_fault_resets_the_client_reads_an_end() {
+    let (outcome, outcomes) = mpsc::channel();
+    let (reset, resets) = mpsc::channel();
+    let resets = Mutex::new(resets);
+    let far_end = FarEnd::start(move |mut stream| {
+        stream.write_all(b"a reply").ok();
+        // The client is reset although this side stays open.
+        let is_reset = resets.lock().expect("not poisoned").recv_timeout(PATIENCE);
+        let sent = stream.write_all(&pattern(1 << 20));
+        let end = stream.read_to_end(&mut Vec::new());
+        outcome.send((is_reset.is_ok(), sent.and(end).is_ok())).ok();
+    });
+    let options = ["--with-reset", "--reset-side", "client", "--reset-after-bytes", "7"];
+    let proxy = Proxy::with(far_end.addr(), &options);
+    for _ in 0..20 {
+        let client = proxy.connect();
+        assert_eq!(ending(&client), Err(io::ErrorKind::ConnectionReset));
+        reset.send(()).expect("the upstream waits");
+        assert_eq!(outcomes.recv_timeout(PATIENCE).expect("an end"), (true, true));
+    }
 }
 
 #[test]

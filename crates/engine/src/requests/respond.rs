@@ -40,8 +40,7 @@ impl State {
         }
     }
 
-    /// The connection ends after the response of the proxy. What the client sends in the meantime is dropped: a connection that is closed
-    /// with unread data is reset, and then the client may lose the response (RFC 9112, section 9.6).
+    /// The connection ends after the response of the proxy. What the client sends in the meantime is dropped.
     fn close_after(&mut self, pending: Pending) {
         self.is_closing = true;
         self.acting().own.push_back(pending);
@@ -122,11 +121,11 @@ impl State {
         Some((pending, bytes))
     }
 
-    /// Ends the stream of responses after the last one.
+    /// Ends the session after the last response.
     pub(super) fn end_own_response(&mut self, pending: &Pending) {
         if pending.persistence == Persistence::Close {
             let end = self.stream(Direction::ToDownstream).received();
-            self.push(Direction::ToDownstream, end, StepAction::Finish, pending);
+            self.push(Direction::ToDownstream, end, StepAction::End(Ending::Close), pending);
         }
     }
 

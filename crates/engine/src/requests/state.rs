@@ -11,7 +11,6 @@ use fault_proxy_protocol::{Event, EventKind, Framer, OpaqueReason, Outcome, Prot
 use tracing::warn;
 
 use super::Output;
-use super::linger::Linger;
 use super::open::OpenRequests;
 use super::pending::{Pending, PendingFaults};
 use super::response::Response;
@@ -67,8 +66,6 @@ pub(super) struct Acting {
     pub(super) replaced: Option<Pending>,
     /// Responses of the proxy that the stream of responses has not received.
     pub(super) injected: BytesMut,
-    /// Set when the stream of responses has ended before the session.
-    pub(super) linger: Option<Linger>,
     /// Faults whose session is counted.
     pub(super) counted: Vec<Arc<PlanEntry>>,
 }
@@ -262,14 +259,7 @@ impl State {
     }
 
     /// Returns the next action when all received bytes have passed, or `None` if a step has become due.
-    pub(super) fn at_end(&mut self, direction: Direction, now: Duration) -> Option<Output> {
-        if let Some(until) = self.lingers_until().filter(|_| direction == Direction::ToUpstream) {
-            return Some(if now < until {
-                Output::MoreUntil(until)
-            } else {
-                Output::End(SessionEnd::Closed)
-            });
-        }
+    pub(super) fn at_end(&mut self, direction: Direction) -> Option<Output> {
         let [to_upstream, to_client] = &self.streams;
         let to_upstream_has_ended = to_upstream.has_ended();
         if direction == Direction::ToUpstream || !to_client.has_ended() || !to_client.is_dropping() {

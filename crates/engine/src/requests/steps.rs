@@ -107,10 +107,9 @@ impl State {
             | StepAction::AwaitResponse => None,
             StepAction::Insert(_) if self.stream(direction).is_dropping() => None,
             StepAction::Insert(bytes) => Some(Output::Insert(bytes)),
-            StepAction::Finish => Some(Output::Finish),
             StepAction::End(ending) => {
                 if pending.response().is_some() {
-                    // A fatal error of PostgreSQL was recorded as a response.
+                    // It was recorded as a response.
                     return Some(Output::End(SessionEnd::Closed));
                 }
                 counters.record_action();

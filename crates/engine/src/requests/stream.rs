@@ -103,18 +103,8 @@ impl RequestStream {
             match output {
                 Output::Pass(len) => return Poll::Ready(Some(len)),
                 Output::More => return Poll::Ready(None),
-                Output::MoreUntil(until) => {
-                    let instant = self.session().faults.engine.instant(until);
-                    if self.waiting().timer.poll_until(cx, instant).is_pending() {
-                        return Poll::Ready(None);
-                    }
-                }
                 Output::Receive(bytes) => self.held.extend_from_slice(&bytes),
                 Output::Insert(bytes) => self.waiting().inserted = bytes,
-                Output::Finish => {
-                    self.end = Some(Ok(()));
-                    return Poll::Ready(None);
-                }
                 Output::Drop(len) => {
                     self.held.advance(len);
                     self.requests().on_dropped(self.direction, len);
@@ -190,15 +180,7 @@ impl AsyncRead for RequestStream {
                     return Pin::new(&mut this.inner).poll_read(cx, buf);
                 }
                 None => match &mut this.end {
-                    Some(end) => {
-                        let end = mem::replace(end, Ok(()));
-                        let now = this.session().faults.engine.now();
-                        if this.requests().on_end_passed(this.direction, now) {
-                            // One task polls both directions.
-                            cx.waker().wake_by_ref();
-                        }
-                        return Poll::Ready(end);
-                    }
+                    Some(end) => return Poll::Ready(mem::replace(end, Ok(()))),
                     None => ready!(this.poll_receive(cx, buf)),
                 },
             }

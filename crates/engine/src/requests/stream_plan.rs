@@ -59,8 +59,6 @@ pub(super) enum StepAction {
     Insert(Bytes),
     /// The bytes from here on wait for the response of the proxy.
     AwaitResponse,
-    /// The stream ends, and the session goes on.
-    Finish,
     /// The session ends.
     End(Ending),
 }

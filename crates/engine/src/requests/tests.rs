@@ -27,8 +27,6 @@ struct Streams {
     held: [Vec<u8>; 2],
     passed: [Vec<u8>; 2],
     end: Option<SessionEnd>,
-    /// The stream of responses has ended before the session.
-    is_finished: bool,
 }
 
 impl Streams {
@@ -37,7 +35,7 @@ impl Streams {
         let context = Arc::new(faults.shared.begin_session());
         let requests = Requests::new(protocol, Arc::clone(&faults.shared), context);
         let (held, passed) = Default::default();
-        Self { requests, now: Duration::ZERO, held, passed, end: None, is_finished: false }
+        Self { requests, now: Duration::ZERO, held, passed, end: None }
     }
 
     /// Bytes come, and pass as far as they may.
@@ -77,11 +75,7 @@ impl Streams {
                 }
                 Output::Receive(bytes) => held.extend_from_slice(&bytes),
                 Output::End(end) => self.end = Some(end),
-                Output::Finish => {
-                    self.is_finished = true;
-                    self.requests.on_end_passed(direction, self.now);
-                }
-                Output::Wait(_) | Output::More | Output::MoreUntil(_) => return,
+                Output::Wait(_) | Output::More => return,
             }
         }
     }
