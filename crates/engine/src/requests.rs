@@ -124,7 +124,10 @@ impl Requests {
             match state.stream(direction).next(now, undecided) {
                 Next::Pass(len) => return Output::Pass(to_usize(len)),
                 Next::Drop(len) => return Output::Drop(to_usize(len)),
-                Next::Wait(until) => return Output::Wait(until),
+                Next::Wait(until) => {
+                    state.on_wait(direction);
+                    return Output::Wait(until);
+                }
                 Next::Receive => {
                     if let Some(output) = state.at_end(direction) {
                         return output;

@@ -77,6 +77,10 @@ impl Session {
                     if !entry.fault.windows.is_on(now) || !self.identity.applies(entry) {
                         continue;
                     }
+                    if !of_this.is_zero() {
+                        // The client may give up before the delay ends.
+                        entry.counters.record_effect();
+                    }
                     delay += of_this;
                     until = until.min(entry.fault.windows.next_change(now).unwrap_or(Duration::MAX));
                 }

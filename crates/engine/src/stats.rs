@@ -62,7 +62,7 @@ impl FaultCounters {
         self.actions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records an effect that is not counted: a closed port or held data.
+    /// Records an effect that is not counted, or not yet: a closed port, held data or a client that waits.
     pub(crate) fn record_effect(&self) {
         // Most calls are not the first, and a load is cheaper than a store.
         if !self.has_affected.load(Ordering::Relaxed) {
@@ -177,7 +177,8 @@ pub struct FaultStats {
     /// by jitter.
     pub actions: u64,
     /// True if the fault had an effect that is not counted: it closed the port, made data wait for a
-    /// bandwidth, or held data of a session that it was to end later.
+    /// bandwidth, held data of a request or of a session that it was to end later, or made a client wait for its connection to the
+    /// upstream.
     pub has_affected: bool,
     /// True if the fault has acted on as many sessions or requests as its [`Selection`](crate::Selection)
     /// allows. It still acts on those that are open.

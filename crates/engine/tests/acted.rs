@@ -67,6 +67,15 @@ async fn a_blackhole_and_a_timeout_act_if_they_hold_data() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_open_acts_on_a_client_that_gives_up() {
+    for (delay, acts) in [(Duration::ZERO, false), (10 * SECOND, true)] {
+        let faults = faults(SlowOpen::new(delay));
+        let opened = timeout(SECOND, faults.session().wait_slow_open()).await;
+        assert_eq!((opened.is_err(), has_acted(&faults)), (acts, acts), "{delay:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_acts_if_it_closes_the_port() {
     let faults = faults(Refuse);
     assert!(!has_acted(&faults), "without a listener, no port is closed");

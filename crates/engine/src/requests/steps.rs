@@ -89,6 +89,13 @@ impl State {
         self.stream(direction).push(Step { offset, action, pending: pending.clone() });
     }
 
+    /// Records that the fault of the first step makes the bytes wait. The client may give up before the step is due.
+    pub(super) fn on_wait(&mut self, direction: Direction) {
+        if let Some(pending) = self.stream(direction).waits_for() {
+            pending.entry.counters.record_effect();
+        }
+    }
+
     /// Takes the first step, which is due. Returns its output, if it has one.
     pub(super) fn take_step(&mut self, direction: Direction, now: Duration) -> Option<Output> {
         let Step { offset, action, pending } = self.stream(direction).take_step()?;

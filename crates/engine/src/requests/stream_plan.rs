@@ -181,6 +181,12 @@ impl StreamPlan {
         }
     }
 
+    /// Returns the fault and the request of the first step if the stream is at its offset.
+    pub(super) fn waits_for(&self) -> Option<&Pending> {
+        let step = self.steps.front().filter(|step| self.position >= step.offset);
+        step.map(|step| &step.pending)
+    }
+
     /// Takes the first step.
     pub(super) fn take_step(&mut self) -> Option<Step> {
         let step = self.steps.pop_front()?;

@@ -56,6 +56,20 @@ fn a_response_that_ends_before_the_moment_is_left_alone() {
 }
 
 #[test]
+fn an_end_acts_once_it_holds_the_response() {
+    let end = || RequestAction::End { after: Duration::from_secs(60), ending: Ending::Close };
+    let bytes = |n| Moment::MidResponse(Part::Bytes(NonZeroU64::new(n).expect("not zero")));
+    for (at, acts) in [(Moment::BeforeForward, true), (bytes(7), true), (bytes(1000), false)] {
+        let faults = faults_of(Protocol::Http, vec![fault("GET", at, end())]);
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+        let (fault, stats) = faults.stats().remove(0);
+        assert_eq!((streams.end, stats.has_acted(&fault.effect)), (None, acts), "{at}");
+    }
+}
+
+#[test]
 fn delays_of_a_request_add_up_and_others_pass_before() {
     let delay = |ms| RequestAction::Delay(Delay::Constant(Duration::from_millis(ms)));
     let mut faults: Vec<_> = [10, 20].map(|ms| fault("POST", Moment::FirstByte, delay(ms))).into();
