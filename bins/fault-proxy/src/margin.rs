@@ -48,6 +48,9 @@ use crate::wire::Wire;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Place of the easy end.
+const EASY: u32 = 0;
+
 /// Exit code if nothing was measured.
 const NOT_MEASURED: u8 = 1;
 
@@ -70,12 +73,19 @@ pub(crate) struct Plan<'a> {
 struct Measured {
     search: Search,
     outcome: Result<Outcome, Obstacle>,
-    /// The last failure at each value.
-    failures: BTreeMap<u32, Failure>,
+    failures: Failures,
     /// Variables of the last run.
     variables: Vec<(String, String)>,
     seed: u64,
     runs: u64,
+}
+
+/// The last failure at each value.
+#[derive(Debug, Default)]
+struct Failures {
+    counted: BTreeMap<u32, Failure>,
+    /// Failures of runs in which the fault did not act.
+    unrelated: BTreeMap<u32, Failure>,
 }
 
 impl<'a> Plan<'a> {
@@ -145,8 +155,8 @@ impl<'a> Plan<'a> {
         let seed = settings.seed.unwrap_or_else(any_seed);
         let mut search = Search::new(range.last(), args.repeat());
         let mut obstacles = Obstacles::default();
-        let (mut failures, mut acted, mut runs) = (BTreeMap::new(), false, 0);
-        let mut variables = Vec::new();
+        let mut failures = Failures::default();
+        let (mut variables, mut runs, mut used) = (Vec::new(), 0, false);
         print_error(
             "fault-proxy",
             format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
@@ -155,9 +165,15 @@ impl<'a> Plan<'a> {
             let place = match search.next() {
                 Step::Run(place) => place,
                 Step::Done(Outcome::FailsAtEasyEnd) if !obstacles.is_used() => break Err(Obstacle::Unused),
-                Step::Done(Outcome::PassesAtHardEnd) if !acted => {
+                Step::Done(Outcome::PassesAtHardEnd) if search.tally(range.last()).acted == 0 => {
                     let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
-                    break Err(obstacles.idle(&varied.name, proxies));
+                    break Err(obstacles.idle(&varied.name, range.shown(range.last()), proxies));
+                }
+                Step::Unrelated(place) => {
+                    let (fault, value) = (varied.name.clone(), range.shown(place));
+                    let tally = search.tally(place);
+                    let runs = (tally.unrelated, tally.all_runs());
+                    break Err(Obstacle::Unrelated { fault, value, runs, used });
                 }
                 Step::Done(outcome) => break Ok(outcome),
             };
@@ -177,14 +193,28 @@ impl<'a> Plan<'a> {
             if matches!(&ran, Ok(run) if run.failure.is_some()) {
                 network.wait_for_upstreams().await;
             }
+            let may_be_idle = match &ran {
+                Ok(run) if run.failure.is_some() => place != EASY,
+                Ok(_) => place == range.last() && search.tally(place).runs() == 0,
+                Err(_) => false,
+            };
+            if may_be_idle {
+                network.wait_for_action(&varied.name).await;
+            }
             let observed = network.observed(&varied.name);
             network.stop()?;
             let run = ran?;
             runs += 1;
-            acted |= observed.acted;
+            let acted = observed.acted;
+            used = observed.used;
             let judged = obstacles.judge(run.failure.is_none(), observed, args.repeat());
+            let passed = run.failure.is_none();
+            let counts = judged == Judged::Counts && search.record(place, passed, acted);
             let why = match &judged {
                 Judged::Repeats(unreached) => format!("; {unreached}"),
+                Judged::Counts if !counts => {
+                    format!("; `{}` did not act, so the run does not count", varied.name)
+                }
                 _ => String::new(),
             };
             let seconds = run.time.as_secs_f64();
@@ -196,12 +226,13 @@ impl<'a> Plan<'a> {
                 "fault-proxy",
                 format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
             );
-            let passed = run.failure.is_none();
+            let failures = match judged {
+                Judged::Counts if !counts => &mut failures.unrelated,
+                _ => &mut failures.counted,
+            };
             failures.extend(run.failure.map(|failure| (place, failure)));
-            match judged {
-                Judged::Counts => search.record(place, passed),
-                Judged::Repeats(_) => {}
-                Judged::Ends(obstacle) => break Err(obstacle),
+            if let Judged::Ends(obstacle) = judged {
+                break Err(obstacle);
             }
         };
         Ok(Measured { search, outcome, failures, variables, seed, runs })
@@ -248,12 +279,13 @@ impl Measured {
     }
 
     fn print(&self, plan: &Plan<'_>, duration: Duration) -> Result<()> {
-        let fails = match self.outcome {
-            Ok(Outcome::Found { fails, .. }) => fails,
+        let failures = &self.failures;
+        let shown = match self.outcome {
+            Ok(Outcome::Found { fails: Some(fails), .. }) => failures.counted.get_key_value(&fails),
+            Err(Obstacle::Unrelated { .. }) => failures.unrelated.last_key_value(),
             _ => None,
         };
-        let shown = fails.and_then(|place| self.failures.get_key_value(&place));
-        if let Some((place, Failure { output, .. })) = shown.or_else(|| self.failures.first_key_value())
+        if let Some((place, Failure { output, .. })) = shown.or_else(|| failures.counted.first_key_value())
             && !output.is_empty()
         {
             let value = plan.range.shown(*place);
@@ -261,7 +293,9 @@ impl Measured {
         }
         let mut lines = vec![self.headline(plan)];
         match &self.outcome {
-            Ok(outcome) => lines.extend(wording::notes(&self.search, *outcome, &plan.range)),
+            Ok(outcome) => {
+                lines.extend(wording::notes(&self.search, *outcome, &plan.range, &plan.varied.name));
+            }
             Err(obstacle) => lines.push(obstacle.way_out(&self.variables)),
         }
         let table = self.outcome.as_ref().ok();

@@ -70,7 +70,9 @@ mod tests {
     fn seen(results: &[(u32, u32, u32)]) -> BTreeMap<u32, Tally> {
         results
             .iter()
-            .map(|(place, passed, failed)| (*place, Tally { passed: *passed, failed: *failed }))
+            .map(|(place, passed, failed)| {
+                (*place, Tally { passed: *passed, failed: *failed, ..Tally::default() })
+            })
             .collect()
     }
 
@@ -83,7 +85,7 @@ mod tests {
             (0, 20, 0.0, 0.1611),
             (1, 29, 0.0061, 0.1718),
         ] {
-            let (from, to) = failing(Tally { passed: runs - failed, failed });
+            let (from, to) = failing(Tally { passed: runs - failed, failed, ..Tally::default() });
             assert!((from - low).abs() < 5e-5 && (to - high).abs() < 5e-5, "{failed}/{runs}: {from} {to}");
         }
     }

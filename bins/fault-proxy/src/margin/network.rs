@@ -109,6 +109,11 @@ impl Network {
         .await;
     }
 
+    /// Waits until the fault with this name has acted, because the command may end before the proxy has received its data.
+    pub(super) async fn wait_for_action(&self, fault: &str) {
+        self.wait_until(|all| has_acted(all, fault)).await;
+    }
+
     async fn wait_until(&self, condition: impl Fn(&[Proxy]) -> bool) {
         let met = async {
             while !condition(&self.proxies.all()) {
@@ -121,8 +126,7 @@ impl Network {
     /// Returns what the proxies saw. The fault of this name is the varied one.
     pub(super) fn observed(&self, fault: &str) -> Observed {
         let all = self.proxies.all();
-        let stats = all.iter().flat_map(|proxy| proxy.engine.stats());
-        let acted = stats.filter(|(of, _)| of.name == fault).any(|(of, stats)| stats.has_acted(&of.effect));
+        let acted = has_acted(&all, fault);
         let used = all.iter().any(|proxy| proxy.watch.live().stats().sessions > 0);
         let unreached = self.proxies.state().proxies.into_iter().filter_map(|state| {
             let proxy = all.iter().find(|proxy| proxy.name == state.name)?;
@@ -141,6 +145,11 @@ impl Network {
         self.shutdown.abort();
         self.workers.join()
     }
+}
+
+fn has_acted(all: &[Proxy], fault: &str) -> bool {
+    let stats = all.iter().flat_map(|proxy| proxy.engine.stats());
+    stats.filter(|(of, _)| of.name == fault).any(|(of, stats)| stats.has_acted(&of.effect))
 }
 
 /// Returns the reason if the proxy had sessions that could not connect to the upstream, and no others. Sessions that still wait may wait for

@@ -1,5 +1,5 @@
-//! Reasons why runs do not measure the fault: the command does not use the proxy, the upstream cannot be reached, or the fault
-//! never acts.
+//! Reasons why runs do not measure the fault: the command does not use the proxy, the upstream cannot be reached, the fault does not
+//! act, or the command fails without it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,8 +32,18 @@ pub(super) enum Obstacle {
     Unused,
     /// The command fails while the upstream cannot be reached.
     Unreached(Unreached),
-    /// The command passes at all values, and the fault never acted, because of the upstream if that could not be reached.
-    Idle { fault: String, unreached: Option<Unreached> },
+    /// The command passes at the hard end, at `value`, but the fault did not act there, because of the upstream if that could not be
+    /// reached.
+    Idle { fault: String, value: String, unreached: Option<Unreached> },
+    /// The command fails at `value` although the fault does not act.
+    Unrelated {
+        fault: String,
+        value: String,
+        /// Number of such runs there, and of all runs there.
+        runs: (u32, u32),
+        /// True if the last such run connected to a proxy.
+        used: bool,
+    },
 }
 
 /// Use of a run for the search.
@@ -60,10 +70,15 @@ impl Obstacles {
         self.is_used
     }
 
-    /// Returns the obstacle if the varied fault of these proxies never acted although the command passed.
-    pub(super) fn idle<'a>(&self, fault: &str, mut proxies: impl Iterator<Item = &'a str>) -> Obstacle {
+    /// Returns the obstacle if the varied fault of these proxies did not act at `value`, the hard end, although the command passed.
+    pub(super) fn idle<'a>(
+        &self,
+        fault: &str,
+        value: String,
+        mut proxies: impl Iterator<Item = &'a str>,
+    ) -> Obstacle {
         let unreached = proxies.find_map(|name| self.optional.get(name)).cloned();
-        Obstacle::Idle { fault: fault.to_owned(), unreached }
+        Obstacle::Idle { fault: fault.to_owned(), value, unreached }
     }
 
     /// Judges the next run. `repeat` is the number of runs by which one result must lead.
@@ -108,6 +123,11 @@ impl Obstacle {
             Self::Idle { unreached: Some(_), .. } => {
                 "Nothing was measured. Start the upstream, or correct its address in the mapping.".to_owned()
             }
+            Self::Unrelated { .. } => {
+                "Nothing was measured. Find out from the output of the command why it fails, and make it pass without the fault. A fault \
+                 acts only on the requests, sessions and times that it selects."
+                    .to_owned()
+            }
             Self::Idle { unreached: None, .. } => {
                 "Nothing was measured. Vary a fault that acts on the traffic of the command, or let the command send more.".to_owned()
             }
@@ -120,6 +140,7 @@ impl Obstacle {
             Self::Unused => "proxy_unused",
             Self::Unreached(_) => "upstream_unreached",
             Self::Idle { .. } => "fault_idle",
+            Self::Unrelated { .. } => "fails_without_fault",
         }
     }
 }
@@ -129,14 +150,22 @@ impl fmt::Display for Obstacle {
         match self {
             Self::Unused => f.write_str("the command does not use the proxy: no run connected to it"),
             Self::Unreached(unreached) => unreached.fmt(f),
-            Self::Idle { fault, unreached: Some(unreached) } => {
-                write!(f, "`{fault}` never acted, because {unreached}")
+            Self::Idle { fault, value, unreached: Some(unreached) } => {
+                write!(f, "`{fault}` did not act at {value}, because {unreached}")
             }
-            Self::Idle { fault, unreached: None } => {
+            Self::Idle { fault, value, unreached: None } => {
                 write!(
                     f,
-                    "`{fault}` never acted: the command sends nothing that it acts on, or its draws spared all of it"
+                    "`{fault}` did not act at {value}: the command sends nothing that it acts on, or its draws spared all of it"
                 )
+            }
+            Self::Unrelated { fault, value, runs: (unrelated, all), used } => {
+                let why = if *used {
+                    format!("although `{fault}` did not act")
+                } else {
+                    "without connecting to a proxy".to_owned()
+                };
+                write!(f, "fails at {value} {why} ({unrelated} of {all})")
             }
         }
     }
@@ -188,8 +217,10 @@ mod tests {
         let mut obstacles = Obstacles::default();
         assert_eq!(obstacles.judge(true, observed(true, &["cache"]), 1), Judged::Counts);
         assert_eq!(obstacles.judge(false, observed(true, &["cache"]), 1), Judged::Counts);
-        let idle = |proxies: &[&str]| obstacles.idle("latency", proxies.iter().copied()).to_string();
-        assert_eq!(idle(&["db", "cache"]), format!("`latency` never acted, because {}", dead()));
+        let idle = |proxies: &[&str]| {
+            obstacles.idle("latency", "1 s".to_owned(), proxies.iter().copied()).to_string()
+        };
+        assert_eq!(idle(&["db", "cache"]), format!("`latency` did not act at 1 s, because {}", dead()));
         assert!(idle(&["db"]).contains("the command sends nothing that it acts on"), "{}", idle(&["db"]));
         let both = obstacles.judge(false, observed(true, &["cache", "db"]), 1);
         assert_eq!(both, Judged::Ends(Obstacle::Unreached(dead())));

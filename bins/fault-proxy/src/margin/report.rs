@@ -1,6 +1,5 @@
 //! Report of `margin` for programs.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -11,7 +10,7 @@ use super::confidence::CONFIDENCE;
 use super::obstacle::Obstacle;
 use super::search::Outcome;
 use super::wording;
-use super::{Measured, Plan};
+use super::{Failures, Measured, Plan};
 use crate::report::{FORMAT, ReportFiles, Suite, Verdict, cell};
 
 /// Report of `--report`. `docs/margin.schema.json` describes it.
@@ -61,7 +60,11 @@ struct Tested<'a> {
     value: f64,
     passed: u32,
     failed: u32,
-    /// The last run that failed.
+    /// Runs in which the fault acted, of those that passed or failed.
+    acted: u32,
+    /// Runs that failed although the fault did not act, which do not count as failed.
+    failed_without_fault: u32,
+    /// The last run that failed, if possible with the fault.
     failure: Option<&'a Failure>,
 }
 
@@ -75,7 +78,7 @@ pub(super) fn write(
     measured: &Measured,
     duration: Duration,
 ) -> Result<()> {
-    let Measured { search, outcome, failures, seed, .. } = measured;
+    let Measured { search, outcome, seed, .. } = measured;
     let verdicts = [measured.verdict(plan)];
     let duration_ms = millis(duration);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -106,7 +109,7 @@ pub(super) fn write(
             limit: outcome.as_ref().ok().and_then(|outcome| wording::limit(search, *outcome)).map(
                 |(low, high)| Limit { above: range.at(low), up_to: range.at(high), confidence: CONFIDENCE },
             ),
-            values: values(plan, measured, failures),
+            values: values(plan, measured),
         },
         expectations: &verdicts,
     };
@@ -119,12 +122,15 @@ pub(super) fn write(
     })
 }
 
-fn values<'a>(plan: &Plan<'_>, measured: &Measured, failures: &'a BTreeMap<u32, Failure>) -> Vec<Tested<'a>> {
+fn values<'a>(plan: &Plan<'_>, measured: &'a Measured) -> Vec<Tested<'a>> {
+    let Failures { counted, unrelated } = &measured.failures;
     let tested = measured.search.seen().iter().map(|(place, tally)| Tested {
         value: plan.range.at(*place),
         passed: tally.passed,
         failed: tally.failed,
-        failure: failures.get(place),
+        acted: tally.acted,
+        failed_without_fault: tally.unrelated,
+        failure: counted.get(place).or_else(|| unrelated.get(place)),
     });
     tested.collect()
 }

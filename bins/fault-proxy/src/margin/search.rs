@@ -16,11 +16,20 @@ const MAX_RUNS: u32 = 5;
 pub(super) struct Tally {
     pub(super) passed: u32,
     pub(super) failed: u32,
+    /// Runs in which the fault acted, of those that passed or failed.
+    pub(super) acted: u32,
+    /// Runs that failed although the fault did not act. They do not count as failed.
+    pub(super) unrelated: u32,
 }
 
 impl Tally {
+    /// Returns the number of runs that count.
     pub(super) fn runs(self) -> u32 {
         self.passed + self.failed
+    }
+
+    pub(super) fn all_runs(self) -> u32 {
+        self.runs() + self.unrelated
     }
 
     fn is_mixed(self) -> bool {
@@ -37,6 +46,8 @@ pub(super) enum Verdict {
     Fails,
     /// Neither led by enough in the maximum number of runs.
     Undecided,
+    /// Most runs failed although the fault did not act.
+    Unrelated,
 }
 
 /// Next step of a search.
@@ -44,6 +55,8 @@ pub(super) enum Verdict {
 pub(super) enum Step {
     /// Run the command at this place.
     Run(u32),
+    /// At this place, the command fails for another reason than the fault. The search cannot continue.
+    Unrelated(u32),
     Done(Outcome),
 }
 
@@ -75,11 +88,9 @@ pub(super) struct Search {
     seen: BTreeMap<u32, Tally>,
 }
 
-/// Place at which more runs are needed.
-struct Needed(u32);
-
 impl Search {
-    /// Starts a search. A value passes or fails once one of the two results leads by `repeat` runs.
+    /// Starts a search. A value passes or fails once one of the two results leads by `repeat` runs. Unrelated failures end the search
+    /// once they lead over all other runs of a value by as many.
     pub(super) fn new(last: u32, repeat: u32) -> Self {
         Self { last, repeat, seen: BTreeMap::new() }
     }
@@ -93,10 +104,22 @@ impl Search {
         self.last
     }
 
-    /// Records the result of a run.
-    pub(super) fn record(&mut self, place: u32, passed: bool) {
+    /// Records the result of a run, and whether the fault acted in it. Returns false if the run does not count.
+    ///
+    /// At the easy end, each failure counts: the command must pass there.
+    pub(super) fn record(&mut self, place: u32, passed: bool, acted: bool) -> bool {
         let tally = self.seen.entry(place).or_default();
-        if passed { tally.passed += 1 } else { tally.failed += 1 }
+        if !passed && !acted && place != EASY {
+            tally.unrelated += 1;
+            return false;
+        }
+        if passed {
+            tally.passed += 1
+        } else {
+            tally.failed += 1
+        }
+        tally.acted += u32::from(acted);
+        true
     }
 
     pub(super) fn tally(&self, place: u32) -> Tally {
@@ -105,11 +128,13 @@ impl Search {
 
     pub(super) fn verdict(&self, place: u32) -> Verdict {
         let tally = self.tally(place);
-        if tally.passed >= tally.failed + self.repeat {
+        if tally.unrelated >= tally.runs() + self.repeat {
+            Verdict::Unrelated
+        } else if tally.passed >= tally.failed + self.repeat {
             Verdict::Passes
         } else if tally.failed >= tally.passed + self.repeat {
             Verdict::Fails
-        } else if tally.runs() >= self.max_runs() {
+        } else if tally.all_runs() >= self.max_runs() {
             Verdict::Undecided
         } else {
             Verdict::Open
@@ -118,17 +143,14 @@ impl Search {
 
     /// Returns what to do next. The answer depends only on the results so far.
     pub(super) fn next(&self) -> Step {
-        match self.outcome() {
-            Ok(outcome) => Step::Done(outcome),
-            Err(Needed(place)) => Step::Run(place),
-        }
+        self.outcome().map_or_else(|step| step, Step::Done)
     }
 
     fn max_runs(&self) -> u32 {
         self.repeat * MAX_RUNS
     }
 
-    fn outcome(&self) -> Result<Outcome, Needed> {
+    fn outcome(&self) -> Result<Outcome, Step> {
         if self.decided(EASY)? != Verdict::Passes {
             return Ok(Outcome::FailsAtEasyEnd);
         }
@@ -169,7 +191,7 @@ impl Search {
             Verdict::Passes => fails.is_some_and(|fails| place > fails),
             Verdict::Fails => place < passes,
             Verdict::Undecided => place < passes || fails.is_some_and(|fails| place > fails),
-            Verdict::Open => false,
+            Verdict::Open | Verdict::Unrelated => false,
         };
         let places = || self.seen.keys().map(|place| (*place, self.verdict(*place)));
         if !places().any(is_other) {
@@ -179,17 +201,18 @@ impl Search {
         Ok(Outcome::NotMonotonic { passes: passes.map_or(EASY, |(place, _)| place) })
     }
 
-    /// Returns the verdict on a value, or that it needs another run.
-    fn decided(&self, place: u32) -> Result<Verdict, Needed> {
+    /// Returns the verdict on a value, or the step that is needed first.
+    fn decided(&self, place: u32) -> Result<Verdict, Step> {
         match self.verdict(place) {
-            Verdict::Open => Err(Needed(place)),
+            Verdict::Open => Err(Step::Run(place)),
+            Verdict::Unrelated => Err(Step::Unrelated(place)),
             verdict => Ok(verdict),
         }
     }
 
     /// Requires the maximum number of runs at a value.
-    fn repeated(&self, place: u32) -> Result<(), Needed> {
-        if self.tally(place).runs() < self.max_runs() { Err(Needed(place)) } else { Ok(()) }
+    fn repeated(&self, place: u32) -> Result<(), Step> {
+        if self.tally(place).all_runs() < self.max_runs() { Err(Step::Run(place)) } else { Ok(()) }
     }
 
     /// Narrows a range whose low end is below and whose high end is not, until they are neighbors.
@@ -198,7 +221,7 @@ impl Search {
         (mut low, mut high): (u32, u32),
         visited: &mut BTreeSet<u32>,
         is_below: impl Fn(Verdict) -> bool,
-    ) -> Result<(u32, u32), Needed> {
+    ) -> Result<(u32, u32), Step> {
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             visited.insert(middle);
@@ -209,7 +232,7 @@ impl Search {
 
     /// Tests the middle of the widest gap between tested values of a range. A bisection alone cannot see that a result is not
     /// monotonic, because it never tests a value on the far side of one that it has tested.
-    fn probe(&self, (low, high): (u32, u32), visited: &BTreeSet<u32>) -> Result<(), Needed> {
+    fn probe(&self, (low, high): (u32, u32), visited: &BTreeSet<u32>) -> Result<(), Step> {
         let mut probes = self.seen.range(low..=high).map(|(place, _)| *place);
         if let Some(probe) = probes.find(|place| !visited.contains(place)) {
             return self.decided(probe).map(drop);
@@ -217,14 +240,14 @@ impl Search {
         let tested: Vec<_> = visited.range(low..=high).copied().collect();
         let gaps = tested.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
         match gaps.max() {
-            Some((width, low)) if width > 1 => Err(Needed(low + width / 2)),
+            Some((width, low)) if width > 1 => Err(Step::Run(low + width / 2)),
             _ => Ok(()),
         }
     }
 
-    /// Returns true if a value had both results.
+    /// Returns true if the command may fail by itself: a value had both results, or a run failed without the fault.
     fn is_noisy(&self) -> bool {
-        self.seen.values().any(|tally| tally.is_mixed())
+        self.seen.values().any(|tally| tally.is_mixed() || tally.unrelated > 0)
     }
 }
 

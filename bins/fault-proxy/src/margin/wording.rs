@@ -1,6 +1,7 @@
 //! Results of a search in words.
 
 use proxy_cli::table::Table;
+use proxy_cli::terminal::counted;
 
 use super::confidence::{self, CONFIDENCE};
 use super::range::Range;
@@ -53,8 +54,9 @@ pub(super) fn headline(search: &Search, outcome: Outcome, range: &Range) -> Stri
     }
 }
 
-/// Returns what else a reader must know: how sure the result is, and failures that do not come from the fault.
-pub(super) fn notes(search: &Search, outcome: Outcome, range: &Range) -> Vec<String> {
+/// Returns what else a reader must know: how sure the result is, failures that do not come from the fault, and a limit at which the
+/// fault was not seen.
+pub(super) fn notes(search: &Search, outcome: Outcome, range: &Range, fault: &str) -> Vec<String> {
     let mut notes = Vec::new();
     let easy = search.tally(EASY);
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
@@ -92,7 +94,20 @@ pub(super) fn notes(search: &Search, outcome: Outcome, range: &Range) -> Vec<Str
             notes.push("No value of the range makes it fail in most runs.".to_owned());
         }
         Outcome::NotMonotonic { .. } => notes.push("There is no single limit.".to_owned()),
-        Outcome::Found { .. } => {}
+        Outcome::Found { passes, .. } => {
+            let has_acted_before = search.seen().range(..passes).any(|(_, tally)| tally.acted > 0);
+            if has_acted_before && search.tally(passes).acted == 0 {
+                let value = range.shown(passes);
+                notes.push(format!("`{fault}` did not act in the runs at {value}, although it did at easier values."));
+            }
+        }
+    }
+    match search.seen().values().map(|tally| u64::from(tally.unrelated)).sum() {
+        0 => {}
+        unrelated => {
+            let runs = counted(unrelated, "run");
+            notes.push(format!("{runs} failed although `{fault}` did not act. Such runs do not count."));
+        }
     }
     notes
 }
@@ -122,9 +137,9 @@ pub(super) fn table(search: &Search, outcome: Outcome, range: &Range) -> Option<
     if !is_mixed && !matches!(outcome, Outcome::NotMonotonic { .. }) {
         return None;
     }
-    let mut table = Table::new(["value", "passed", "failed"]);
-    for (place, tally) in search.seen() {
-        table.add_row([range.shown(*place), tally.passed.to_string(), tally.failed.to_string()]);
+    let mut table = Table::new(["value", "passed", "failed", "fault acted"]);
+    for (place, Tally { passed, failed, acted, .. }) in search.seen() {
+        table.add_row([range.shown(*place), passed.to_string(), failed.to_string(), acted.to_string()]);
     }
     Some(table.for_stdout().to_string())
 }
@@ -141,24 +156,36 @@ mod tests {
     use super::*;
     use crate::margin::search::Step;
 
-    fn lines(mut passes: impl FnMut(u32, u32) -> bool) -> Vec<String> {
+    fn lines_with(
+        mut passes: impl FnMut(u32, u32) -> bool,
+        mut acts: impl FnMut(u32, u32) -> bool,
+    ) -> Vec<String> {
         let range = Range::new(ValueType::Time, "0", "1s", Some("10ms")).expect("a range");
         let mut search = Search::new(range.last(), 3);
         let outcome = loop {
             match search.next() {
-                Step::Run(place) => search.record(place, passes(place, search.tally(place).runs())),
+                Step::Run(place) => {
+                    let run = search.tally(place).all_runs();
+                    search.record(place, passes(place, run), acts(place, run));
+                }
                 Step::Done(outcome) => break outcome,
+                Step::Unrelated(place) => panic!("unrelated at {place}"),
             }
         };
         let mut lines = vec![headline(&search, outcome, &range)];
-        lines.extend(notes(&search, outcome, &range));
+        lines.extend(notes(&search, outcome, &range, "latency"));
         lines
+    }
+
+    fn lines(passes: impl FnMut(u32, u32) -> bool) -> Vec<String> {
+        lines_with(passes, |_, _| true)
     }
 
     #[test]
     fn each_outcome_has_its_words() {
         let fifth = |run: u32| run % 5 == 4;
-        let cases: [(Vec<String>, &[&str]); 7] = [
+        let below = |place: u32, _: u32| place < 22;
+        let cases: [(Vec<String>, &[&str]); 9] = [
             (
                 lines(|place, _| place < 22),
                 &[
@@ -189,6 +216,22 @@ mod tests {
             (
                 lines(|place, run| place < 22 && !(place > 5 && run == 1)),
                 &["passes in most runs up to 210 ms, fails from 220 ms (3 of 3)", "The limit is between"],
+            ),
+            (
+                lines_with(|place, run| place < 22 && !(place == 12 && run == 0), |place, _| place != 12),
+                &[
+                    "passes up to 210 ms, fails from 220 ms (3 of 3)",
+                    "The limit is between",
+                    "1 run failed although `latency` did not act. Such runs do not count.",
+                ],
+            ),
+            (
+                lines_with(below, |place, _| place != 21),
+                &[
+                    "passes up to 210 ms, fails from 220 ms (3 of 3)",
+                    "The limit is between",
+                    "`latency` did not act in the runs at 210 ms, although it did at easier values.",
+                ],
             ),
             (
                 lines(|place, _| place < 22 || place == 75),

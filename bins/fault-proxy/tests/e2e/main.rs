@@ -44,6 +44,7 @@ mod limits;
 mod log;
 mod loops;
 mod margin;
+mod margin_causes;
 mod metrics;
 mod names;
 mod npm_package;

@@ -19,7 +19,7 @@ const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/r
 const LONG: Duration = Duration::from_secs(240);
 
 /// Limits the bytes of responses, which does not depend on time.
-const BYTES: [&str; 7] = [
+pub(crate) const BYTES: [&str; 7] = [
     "--vary",
     "limit-data.bytes=1000..1",
     "--resolution",
@@ -30,11 +30,11 @@ const BYTES: [&str; 7] = [
 ];
 
 /// Sends 1000 bytes to an echo server and counts what comes back in `got`.
-const COUNT: &str = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; head -c 1000 /dev/zero >&3; \
+pub(crate) const COUNT: &str = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; head -c 1000 /dev/zero >&3; \
                      got=$(head -c 1000 <&3 | wc -c)";
 
 /// Measures a script for bash against a server on this port.
-fn measure(port: u16, options: &[&str], script: &str) -> Ended {
+pub(crate) fn measure(port: u16, options: &[&str], script: &str) -> Ended {
     let mapping = format!("cache@{}=127.0.0.1:{port}", free_port());
     measure_behind(&mapping, options, script)
 }
@@ -49,7 +49,7 @@ fn measure_behind(mapping: &str, options: &[&str], script: &str) -> Ended {
 }
 
 /// Reads a report and a JUnit file as their users would. Returns the part `margin` and the test cases.
-fn read(report: &Path, junit: &Path) -> (Value, String) {
+pub(crate) fn read(report: &Path, junit: &Path) -> (Value, String) {
     let mut python = Command::new(require("python3", "python3"));
     python.args([CHECK, SCHEMA]).args([report, junit]);
     python.env("PYTHONPATH", clients::python_modules("jsonschema_rs"));
@@ -157,7 +157,7 @@ fn a_result_that_is_not_monotonic_is_shown() {
         "is not monotonic: passes up to 1 KB, fails at 750 B (1 of 1), and passes again at a harder value\n";
     assert!(ended.stdout.starts_with(first), "{ended:?}");
     let rows: Vec<Vec<_>> = ended.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
-    for row in [["750", "B", "0", "1"], ["500", "B", "1", "0"]] {
+    for row in [["750", "B", "0", "1", "1"], ["500", "B", "1", "0", "1"]] {
         assert!(rows.iter().any(|cells| *cells == row), "{row:?}: {ended:?}");
     }
 }
@@ -192,7 +192,10 @@ fn a_limit_beyond_the_range_is_told() {
     let idle = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT";
     let ended = measure(server.addr().port(), &BYTES, idle);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.starts_with("`limit-data` never acted: the command sends nothing"), "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("`limit-data` did not act at 1 B: the command sends nothing"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -220,7 +223,10 @@ fn an_upstream_that_cannot_be_reached_is_named_instead_of_a_limit() {
     }
     let (outcome, ended) = result(&format!("{needs}; true"), &["--repeat", "1"]);
     assert_eq!(outcome, "fault_idle");
-    assert!(ended.stdout.starts_with(&format!("`limit-data` never acted, because {dead}")), "{ended:?}");
+    assert!(
+        ended.stdout.starts_with(&format!("`limit-data` did not act at 1 B, because {dead}")),
+        "{ended:?}"
+    );
     for unused in ["true", "false"] {
         let (outcome, ended) = result(unused, &["--repeat", "1"]);
         assert_eq!(outcome, "proxy_unused");

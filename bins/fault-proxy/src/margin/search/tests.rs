@@ -3,15 +3,26 @@ use proptest::prelude::*;
 use super::*;
 use crate::margin::confidence;
 
-/// Runs a search to its end. `passes` is asked for each run with its place.
-fn run(search: &mut Search, mut passes: impl FnMut(u32) -> bool) -> (Outcome, u32) {
+/// Runs a search to its end. `result` is asked for each run with its place: whether it passes and whether the fault acts.
+fn end(search: &mut Search, mut result: impl FnMut(u32) -> (bool, bool)) -> (Step, u32) {
     for runs in 0.. {
         match search.next() {
-            Step::Run(place) => search.record(place, passes(place)),
-            Step::Done(outcome) => return (outcome, runs),
+            Step::Run(place) => {
+                let (passed, acted) = result(place);
+                search.record(place, passed, acted);
+            }
+            end => return (end, runs),
         }
     }
     unreachable!("a search ends")
+}
+
+/// Like [`end`], with a fault that always acts.
+fn run(search: &mut Search, mut passes: impl FnMut(u32) -> bool) -> (Outcome, u32) {
+    match end(search, |place| (passes(place), true)) {
+        (Step::Done(outcome), runs) => (outcome, runs),
+        (step, _) => panic!("{step:?}"),
+    }
 }
 
 fn outcome(last: u32, repeat: u32, passes: impl FnMut(u32) -> bool) -> Outcome {
@@ -44,10 +55,12 @@ proptest! {
     }
 
     #[test]
-    fn a_search_ends_whatever_happens(last in 1..2000u32, repeat in 1..5u32, seed: u64, share in 0.0..1.0) {
+    fn a_search_ends_whatever_happens(
+        last in 1..2000u32, repeat in 1..5u32, seed: u64, passing in 0.0..1.0, acting in 0.0..1.2,
+    ) {
         let mut chances = chances(seed);
         let mut search = Search::new(last, repeat);
-        let (_, runs) = run(&mut search, |_| chances(share));
+        let (_, runs) = end(&mut search, |_| (chances(passing), chances(acting)));
         let most = search.seen().values().map(|_| repeat * MAX_RUNS).sum::<u32>();
         prop_assert!(runs <= most, "{runs} of at most {most}");
     }
@@ -60,6 +73,43 @@ fn the_ends_come_first() {
     assert_eq!(run(&mut search, |_| true), (Outcome::PassesAtHardEnd, 3 + 15 + 3));
     assert_eq!(search.seen().len(), 3);
     assert_eq!(outcome(1, 1, |place| place == 0), Outcome::Found { passes: 0, fails: Some(1) });
+}
+
+#[test]
+fn failures_without_the_fault_are_not_a_limit() {
+    // The end of the range, a value that is bisected, and one that is probed.
+    for (unrelated, at) in [(500..=500, 500), (240..=260, 250), (1..=1, 1)] {
+        let mut search = Search::new(500, 3);
+        let result = |place| (place < 4 && !unrelated.contains(&place), !unrelated.contains(&place));
+        assert_eq!(end(&mut search, result).0, Step::Unrelated(at));
+        assert_eq!((search.tally(at).unrelated, search.tally(at).failed), (3, 0));
+    }
+    let mut search = Search::new(500, 3);
+    assert_eq!(end(&mut search, |_| (false, false)).0, Step::Done(Outcome::FailsAtEasyEnd));
+}
+
+#[test]
+fn few_failures_without_the_fault_do_not_count() {
+    const SEARCHES: u64 = 1000;
+    let mut right = 0;
+    for seed in 0..SEARCHES {
+        let mut chances = chances(seed);
+        let threshold = 1 + (seed * 7919 % 500) as u32;
+        let mut search = Search::new(500, 3);
+        // A tenth of the runs fails before the fault can act.
+        let result = |place| match chances(0.1) {
+            true => (false, false),
+            false => (place < threshold, true),
+        };
+        match end(&mut search, result).0 {
+            Step::Done(Outcome::Found { passes, fails: Some(fails) }) => {
+                right += u64::from((passes, fails) == (threshold - 1, threshold));
+            }
+            Step::Done(Outcome::FailsAtEasyEnd) | Step::Unrelated(_) => {}
+            step => panic!("{step:?}"),
+        }
+    }
+    assert!(right >= SEARCHES * 95 / 100, "{right} were right");
 }
 
 #[test]
