@@ -44,6 +44,16 @@ impl Fault {
             effect: effect.into(),
         }
     }
+
+    /// Returns the earliest time since the start of the run, but not before `from`, at which the fault can act. Returns `None` if it
+    /// cannot act any more, because of its schedule.
+    pub fn next_action(&self, from: Duration) -> Option<Duration> {
+        let delay = self.effect.behavior().min_delay();
+        self.windows.iter().find_map(|(start, end)| {
+            let acts = start.max(from).saturating_add(delay);
+            end.is_none_or(|end| acts < end).then_some(acts)
+        })
+    }
 }
 
 /// The effect of a fault: one of [`faults`](crate::faults). `Display` writes one line for users, such as
@@ -116,6 +126,11 @@ pub(crate) trait Behavior: Same + Debug + Send + Sync {
     /// Returns the sessions that share a [`Start::bucket`].
     fn scope(&self) -> Scope {
         Scope::Session
+    }
+
+    /// Returns the time for which the fault must be on before it can act.
+    fn min_delay(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Returns the maximum size of a segment in bytes, if the fault sets it.

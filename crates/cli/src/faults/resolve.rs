@@ -53,12 +53,20 @@ pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &Schedu
 
 /// Returns why the fault never acts in a run of this duration, or `None` if it may act.
 pub fn idle_reason(fault: &Fault, duration: Option<Duration>) -> Option<String> {
-    match (fault.windows.iter().next(), duration) {
+    let Some((start, _)) = fault.windows.iter().next() else {
+        return Some("its schedule has no time before the end of its phase or of the run".to_owned());
+    };
+    match (fault.next_action(Duration::ZERO), duration) {
         _ if fault.probability == 0.0 => Some("its probability is 0".to_owned()),
-        (None, _) => Some("its schedule has no time before the end of its phase or of the run".to_owned()),
-        (Some((start, _)), Some(end)) if start >= end => {
-            let [start, end] = [start, end].map(format_duration);
-            Some(format!("its schedule starts at {start}, and the run ends after {end}"))
+        (None, _) => Some("no window of its schedule is longer than its time `after`".to_owned()),
+        (Some(acts), Some(end)) if acts >= end => {
+            let is_late = start >= end;
+            let [start, acts, end] = [start, acts, end].map(format_duration);
+            Some(if is_late {
+                format!("its schedule starts at {start}, and the run ends after {end}")
+            } else {
+                format!("it acts at {acts} at the earliest, and the run ends after {end}")
+            })
         }
         _ => None,
     }
@@ -102,6 +110,15 @@ mod tests {
         {
             assert_eq!(scheduled(schedule, duration), None, "{schedule}");
         }
+        let reset = |after: &str, schedule: Option<&str>| {
+            reason(json!({"type": "reset", "after": after, "schedule": schedule}), duration)
+        };
+        let late = "it acts at 5s at the earliest, and the run ends after 5s";
+        assert_eq!(reset("5s", None).as_deref(), Some(late));
+        let short = "no window of its schedule is longer than its time `after`";
+        assert_eq!(reset("1s", Some("start:1s,duration:1s")).as_deref(), Some(short));
+        assert_eq!(reset("4s", None), None);
+        assert_eq!(reset("1s", Some("start:1s,duration:2s")), None);
         let never = reason(json!({"type": "refuse", "probability": "0%"}), None);
         assert_eq!(never.as_deref(), Some("its probability is 0"));
         assert_eq!(reason(json!({"type": "refuse", "probability": "0.001%"}), None), None);

@@ -60,6 +60,11 @@ impl Behavior for Reset {
         Place::Reset
     }
 
+    fn min_delay(&self) -> Duration {
+        // Behind the last byte that passes, data is held, which is an effect.
+        if self.after_bytes == 0 { self.after } else { Duration::ZERO }
+    }
+
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
         Some(Box::new(match self.after_bytes {
             0 => {
