@@ -2,11 +2,13 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `idle` | faults that could never act |
 //! | `json` | bodies of requests, parsed as leniently as by Toxiproxy |
 //! | `toxiproxy` | toxics and their effects |
 //! | `native` | native faults and their parameters |
 
 mod common;
+mod idle;
 pub(crate) mod json;
 mod native;
 mod toxiproxy;
@@ -20,6 +22,7 @@ use crate::proxies::{Dialect, FaultRecord};
 
 use self::common::{Common, check_attributes, flows, share, ttl};
 pub(crate) use self::common::{MAX_TTL, ToxicError};
+pub(crate) use self::idle::{RequestTime, check_changed, check_new};
 pub(crate) use self::native::types;
 pub use self::native::{changed_attributes, record};
 

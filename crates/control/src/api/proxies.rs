@@ -15,7 +15,7 @@ use super::address;
 use super::request::{Acting, Body, Names};
 use super::response::{ApiError, json_response};
 use crate::proxies::{Proxies, Proxy, ProxyRequests, Spec, StartError, Update};
-use crate::toxic::{self, json as body};
+use crate::toxic::{self, RequestTime, json as body};
 
 pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
     let all: Map<_, _> = proxies.all().iter().map(|proxy| (proxy.name.clone(), proxy.shown())).collect();
@@ -24,7 +24,8 @@ pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
 
 pub(super) async fn create(Acting(proxies): Acting, Body(request): Body) -> Result<Response, ApiError> {
     let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
-    let spec = parse_spec(&request, "", &proxies.schedules())?.map_err(|problem| ApiError::body(&problem))?;
+    let spec = parse_spec(&request, "", &proxies.schedules(), Some(RequestTime::now(&proxies)))?;
+    let spec = spec.map_err(|problem| ApiError::body(&problem))?;
     let proxy = proxies.create(spec).await?;
     Ok(json_response(StatusCode::CREATED, &proxy.shown()))
 }
@@ -79,7 +80,7 @@ pub(super) async fn reset(Acting(proxies): Acting) -> Result<Response, ApiError>
 }
 
 pub(super) async fn populate(Acting(proxies): Acting, Body(request): Body) -> Response {
-    let specs = match parse_specs(&request, &proxies.schedules()) {
+    let specs = match parse_specs(&request, &proxies.schedules(), Some(RequestTime::now(&proxies))) {
         Ok(specs) => specs,
         Err(refused) => return populated(&[], Some(refused)),
     };
@@ -117,8 +118,8 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     let problem = |refused: ApiError| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
-    let specs =
-        parse_specs(json, &ScheduleContext { duration, ..ScheduleContext::default() }).map_err(problem)?;
+    let specs = parse_specs(json, &ScheduleContext { duration, ..ScheduleContext::default() }, None)
+        .map_err(problem)?;
     let numbered = specs.into_iter().zip(1..);
     let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
     let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
@@ -136,9 +137,15 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     }
 }
 
-fn parse_specs(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec, String>>, ApiError> {
+/// Parses proxies with their faults. `time` is the time of the request. `None` if they are in a file, whose faults are checked for all
+/// files together.
+fn parse_specs(
+    request: &[u8],
+    run: &ScheduleContext,
+    time: Option<RequestTime>,
+) -> Result<Vec<Result<Spec, String>>, ApiError> {
     let entries = body::parse_objects(request).map_err(|problem| ApiError::body(&problem))?;
-    let spec = |(index, entry)| parse_spec(entry, &format!(" at proxy {}", index + 1), run);
+    let spec = |(index, entry)| parse_spec(entry, &format!(" at proxy {}", index + 1), run, time);
     entries.iter().enumerate().map(spec).collect()
 }
 
@@ -148,6 +155,7 @@ fn parse_spec(
     entry: &Map<String, Value>,
     place: &str,
     run: &ScheduleContext,
+    time: Option<RequestTime>,
 ) -> Result<Result<Spec, String>, ApiError> {
     let problem = |problem: String| ApiError::body(&format!("{problem}{place}"));
     let text = |field| some_text(entry, field).map_err(problem);
@@ -159,7 +167,12 @@ fn parse_spec(
     let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
     let mut faults = Vec::new();
     for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
-        let added = toxic::parse(toxic, run, Instant::now())
+        let now = time.map_or_else(Instant::now, |time| time.now);
+        let added = toxic::parse(toxic, run, now)
+            .and_then(|toxic| {
+                time.map_or(Ok(()), |time| toxic::check_new(&toxic, run.duration, time))?;
+                Ok(toxic)
+            })
             .map_err(ApiError::from)
             .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
         added.map_err(|refused| ApiError::new(refused.status, format!("{}{place}", refused.text)))?;

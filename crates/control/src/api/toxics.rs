@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use tokio::time::Instant;
 
 use super::request::{Acting, Body, Names};
 use super::response::{ApiError, json_response};
 use crate::proxies::{FaultRecord, Proxies, Proxy, all_shown, shown, wait_applied};
-use crate::toxic::{self, json as body};
+use crate::toxic::{self, RequestTime, json as body};
 
 type OfToxic = Names<(String, String)>;
 
@@ -26,7 +25,9 @@ pub(super) async fn add(
 ) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;
     let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
-    let record = toxic::parse(&request, &proxies.schedules(), Instant::now())?;
+    let (run, time) = (proxies.schedules(), RequestTime::now(&proxies));
+    let record = toxic::parse(&request, &run, time.now)?;
+    toxic::check_new(&record, run.duration, time)?;
     let added = shown(&record);
     change(&proxies, &proxy, |faults| add_to(faults, record)).await?;
     Ok(json_response(StatusCode::OK, &added))
@@ -48,10 +49,11 @@ pub(super) async fn update(
     let proxy = proxies.get(&proxy)?;
     index_for(&proxy.faults, &name)?;
     let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
-    let run = proxies.schedules();
+    let (run, time) = (proxies.schedules(), RequestTime::now(&proxies));
     let changed = change(&proxies, &proxy, |faults| {
         let place = index_for(faults, &name)?;
-        faults[place] = toxic::merge(&faults[place], &request, &run, Instant::now())?;
+        faults[place] = toxic::merge(&faults[place], &request, &run, time.now)?;
+        toxic::check_changed(&faults[place], &request, run.duration, time)?;
         Ok(shown(&faults[place]))
     })
     .await?;

@@ -179,3 +179,28 @@ async fn a_thousand_changes_leave_what_the_last_one_says() {
     assert_eq!(names(&api.get(TOXICS).await.json()), ["x"]);
     assert_eq!(api.get(TOXICS).await.json()[0]["attributes"]["latency"], 499);
 }
+
+#[tokio::test]
+async fn a_fault_that_could_never_act_is_neither_added_nor_kept() {
+    let api = Api::with_proxy().await;
+    let scheduled = |schedule: &str, ttl: &str| {
+        let attributes = json!({"mode": "stall", "schedule": schedule});
+        json!({"type": "blackhole", "attributes": attributes, "ttl": ttl}).to_string()
+    };
+    let words = ["bad request body: ttl: 30s is over before the fault can act, in ", "use a longer ttl"];
+    api.post(TOXICS, &scheduled("start:1h", "30s")).await.assert_refused_with(400, &words);
+    assert_eq!(api.get(TOXICS).await.json(), json!([]));
+    assert_eq!(api.post(TOXICS, &scheduled("start:1h", "2h")).await.status, 200);
+    let path = format!("{TOXICS}/blackhole_downstream");
+    let before = api.get(&path).await.json();
+    api.ask("PATCH", &path, r#"{"ttl":"30s"}"#).await.assert_refused_with(400, &words);
+    assert_eq!(api.get(&path).await.json(), before);
+    let late = scheduled("start:1h", "30s");
+    let proxies = format!(r#"[{{"name":"q","upstream":"up:1","toxics":[{late}]}}]"#);
+    api.post("/populate", &proxies).await.assert_refused_with(400, &["ttl: 30s", " at proxy 1"]);
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let ended = scheduled("duration:1ms", "30s");
+    api.post(TOXICS, &ended)
+        .await
+        .assert_refused_with(400, &["schedule: its last window ended 1ms after", "ago"]);
+}
