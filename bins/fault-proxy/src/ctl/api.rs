@@ -22,6 +22,9 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// Characters to escape in a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// End of the error about a new fault whose name is taken.
+pub(crate) const EXISTS_WAY_OUT: &str = "update or remove it, or use another name";
+
 /// Default address of the API.
 const DEFAULT_ADDR: &str = "127.0.0.1:8474";
 
@@ -87,7 +90,7 @@ impl Api {
                 anyhow!("{error}: {}; delete it, or use another name", named(&body["name"]))
             }
             (["proxies", proxy, "toxics"], "toxic already exists") => anyhow!(
-                "{error}: {} of {}; update or remove it, or use another name",
+                "{error}: {} of {}; {EXISTS_WAY_OUT}",
                 named(&self.name_of_new(proxy, body)),
                 escape_control(proxy)
             ),

@@ -3,13 +3,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use fault_proxy_control::proxies::{Proxies, ProxyHistory, Sample, State};
+use anyhow::{Error, Result, bail};
+use fault_proxy_control::proxies::{FaultState, Proxies, ProxyHistory, Sample, State};
+use proxy_cli::terminal::escape_control;
 
 use super::app::Change;
-use super::faults::short_name;
+use super::faults::{label, short_name};
 use crate::args::FaultCommand;
-use crate::ctl::{self, Api};
+use crate::ctl::{self, Api, EXISTS_WAY_OUT};
 
 /// Interval between updates.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -52,12 +53,20 @@ impl Source {
     }
 
     fn change(&self, change: Change) -> Result<String> {
-        match self {
+        let api = match self {
             Self::Run { api: None, .. } => {
                 bail!("the control API of this run is off: start it with --control ADDR to change faults")
             }
-            Self::Run { api: Some(api), .. } | Self::Api(api) => changed(api, change),
-        }
+            Self::Run { api: Some(api), .. } | Self::Api(api) => api,
+        };
+        let (proxy, known) = known_name(&change);
+        changed(api, change).map_err(|error| {
+            let faults = self.snapshot().ok().and_then(|snapshot| {
+                let proxy = snapshot.state.proxies.into_iter().find(|of| of.name == proxy)?;
+                Some(proxy.faults)
+            });
+            in_view(&error, known, &faults.unwrap_or_default())
+        })
     }
 
     /// Returns the address of the API.
@@ -67,6 +76,30 @@ impl Source {
             Self::Run { api: Some(api), .. } | Self::Api(api) => api.base(),
         }
     }
+}
+
+/// Returns the proxy of a change, and the name of its fault with the label of the view, unless it is new.
+fn known_name(Change { command, label }: &Change) -> (String, Option<(String, String)>) {
+    let (proxy, fault) = match command {
+        FaultCommand::Add { proxy, .. } => (proxy, None),
+        FaultCommand::Update { proxy, fault, .. }
+        | FaultCommand::Disable { proxy, fault }
+        | FaultCommand::Enable { proxy, fault }
+        | FaultCommand::Remove { proxy, fault } => (proxy, Some(fault.clone())),
+    };
+    (proxy.clone(), fault.zip(label.clone()))
+}
+
+/// Returns the error of a change with the labels of the view instead of the names of faults, and with the way out there.
+fn in_view(error: &Error, known: Option<(String, String)>, faults: &[FaultState]) -> Error {
+    let quoted = |name: &str| format!("`{}`", escape_control(name));
+    let text = format!("{error:#}").replace(EXISTS_WAY_OUT, "add --name NAME for another one");
+    let labels = faults.iter().map(|fault| (fault.name.clone(), label(fault, faults)));
+    let text = known
+        .into_iter()
+        .chain(labels)
+        .fold(text, |text, (name, label)| text.replace(&quoted(&name), &quoted(&label)));
+    Error::msg(text)
 }
 
 /// Makes a change. Returns its result in the words of the view.
@@ -112,5 +145,28 @@ pub(super) fn work(source: &Source, commands: &Receiver<Change>, updates: &SyncS
         if updates.send(Update::Snapshot(source.snapshot().map_err(text))).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::top::testing::fault;
+
+    #[test]
+    fn errors_name_faults_as_the_view_does() {
+        let shown = |error: &str, known: Option<(&str, &str)>, faults: &[FaultState]| {
+            let known = known.map(|(name, label)| (name.to_owned(), label.to_owned()));
+            in_view(&Error::msg(error.to_owned()), known, faults).to_string()
+        };
+        let exists = format!("fault already exists: `latency_downstream` of db; {EXISTS_WAY_OUT}");
+        let one = [fault("latency_downstream"), fault("late")];
+        let added = "fault already exists: `latency` of db; add --name NAME for another one";
+        assert_eq!(shown(&exists, None, &one), added);
+        let both = [fault("latency_downstream"), fault("latency_upstream")];
+        assert!(shown(&exists, None, &both).contains("`latency_downstream` of db"));
+        let gone = "fault not found: `latency_both`; did you mean `latency_downstream`?";
+        let expected = "fault not found: `latency`; did you mean `latency`?";
+        assert_eq!(shown(gone, Some(("latency_both", "latency")), &one), expected);
     }
 }

@@ -169,6 +169,10 @@ fn run_shows_its_proxies_and_its_log(size: Size) {
     terminal.keys("alatency mean=1ms\r");
     terminal.until_shown("db has latency: mean=1ms");
     terminal.until_shown("◌ latency");
+    terminal.keys("alatency mean=2ms\r");
+    terminal.until_shown("fault already exists: `latency` of db; add --name NAME for another one");
+    terminal.keys(ESCAPE);
+    terminal.until_gone("add to db");
 
     // The records are there when the view is left, and the run continues.
     terminal.keys("q");
