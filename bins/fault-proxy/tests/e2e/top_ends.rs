@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -86,6 +88,39 @@ fn a_run_without_its_view_ends_by_signals_too() {
         terminal.until("draining for up to 1h");
         drop(client);
         assert_ends_with_the_table(terminal);
+    }
+}
+
+#[test]
+fn a_run_that_drains_does_not_reload_its_file() {
+    let directory = TempDir::new().unwrap();
+    let (echo, port) = (FarEnd::echo(), free_port());
+    let config = directory.path().join("config.toml");
+    let proxies =
+        |more: &str| format!("[[proxies]]\nname = \"db\"\nproxy = \"{port}={}\"\n{more}", echo.addr());
+    fs::write(&config, proxies("")).unwrap();
+    for view in ["", "q"] {
+        let options = format!("--control off --drain-timeout 1h --config {}", utf8(&config));
+        let mut terminal = Terminal::start(&format!("{BINARY} run {options}{SETTINGS}"));
+        terminal.until_shown("› db ");
+        let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
+        round_trip(&client, b"hello").expect("it is echoed");
+        terminal.keys(view);
+        if !view.is_empty() {
+            terminal.until("the view is closed and the run continues");
+        }
+        terminal.keys(CTRL_C);
+        terminal.until("draining for up to 1h");
+        fs::write(&config, proxies("[[proxies.faults]]\ntype = \"reset\"\n")).unwrap();
+        for _ in 0..3 {
+            terminal.signal_program("HUP");
+            thread::sleep(Duration::from_millis(1500));
+        }
+        round_trip(&client, b"still there").expect("no fault resets it");
+        drop(client);
+        terminal.wait();
+        assert!(!terminal.all.contains("reload"), "{}", terminal.all);
+        fs::write(&config, proxies("")).unwrap();
     }
 }
 
