@@ -1,5 +1,9 @@
 //! The whole screen, without a terminal.
 
+mod detail;
+mod dialogs;
+mod overview;
+
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -94,190 +98,6 @@ impl Test {
 }
 
 #[test]
-fn an_overview_fits_80_columns() {
-    let mut test = Test::new(vec![busy("orders-db"), proxy("cache")], (80, 24));
-    let screen = test.screen();
-    let lines: Vec<_> = screen.lines().collect();
-    assert_eq!(lines[0], "fault-proxy  127.0.0.1:8474 · 1m 15s · 14 sessions open, 343 so far · 7 failed");
-    assert_eq!(
-        lines[1], "  PROXY      OPEN/ALL     FAILED   REQ/s  RESP/s     P50     P99  FAULTS",
-        "{screen}"
-    );
-    assert_eq!(lines[2], "› cache           2/3          -       -       -       -       -");
-    assert_eq!(
-        lines[3], "  orders-db    12/340  refused 7  1.2 KB  3.0 MB  201 ms  240 ms  ◌ late ● loss",
-        "{screen}"
-    );
-    assert!(
-        lines[23].starts_with("? help  q leave  Enter open  a add  t toggle  d remove  / filter  s by name"),
-        "{screen}"
-    );
-}
-
-#[test]
-fn wide_terminals_show_the_reason_the_route_and_a_chart() {
-    let mut test = Test::new(vec![busy("orders-db")], (140, 40));
-    let screen = test.screen();
-    for part in ["ROUTE", ":6000 → db:5432", "refused 7", "TREND", "▇█"] {
-        assert!(screen.contains(part), "{part}: {screen}");
-    }
-    test.size = (120, 40);
-    assert!(test.screen().contains("TREND"), "{}", test.screen());
-}
-
-#[test]
-fn what_does_not_fit_is_counted() {
-    let mut test = Test::new(many(30), (80, 24));
-    let screen = test.screen();
-    assert!(screen.contains("\n› svc-1 ") && screen.contains("\n  svc-20 "), "{screen}");
-    assert!(screen.contains("\n  … 10 more proxies below\n"), "{screen}");
-    test.press(KeyCode::PageDown);
-    let screen = test.screen();
-    assert!(screen.contains("\n› svc-20 ") && screen.contains("… 10 more proxies below"), "{screen}");
-    test.press(KeyCode::End);
-    let screen = test.screen();
-    assert!(screen.contains("\n› svc-30 ") && screen.contains("\n  … 10 more proxies above\n"), "{screen}");
-    test.press(KeyCode::Up);
-    assert!(test.screen().contains("\n› svc-29 "));
-    test.size = (80, 10);
-    let screen = test.screen();
-    assert!(screen.contains("\n› svc-29 ") && screen.contains("more proxies above, 1 below"), "{screen}");
-}
-
-#[test]
-fn a_filter_lists_some_and_escape_lists_all() {
-    let mut test = Test::new(many(30), (80, 24));
-    test.types("/SVC-2");
-    let screen = test.screen();
-    assert!(screen.contains("filter: SVC-2") && !screen.contains("svc-1 "), "{screen}");
-    assert!(
-        screen.contains("\nfilter \"SVC-2\": 11 of 30 proxies · Enter keeps it, Esc clears it\n"),
-        "{screen}"
-    );
-    test.press(KeyCode::Enter);
-    test.press(KeyCode::Down);
-    assert!(test.screen().contains("\n› svc-20 "), "{}", test.screen());
-    test.press(KeyCode::Esc);
-    let screen = test.screen();
-    assert!(screen.contains("\n  svc-1 ") && screen.contains("\n› svc-20 "), "{screen}");
-}
-
-#[test]
-fn the_order_changes_and_the_selection_stays() {
-    let mut test = Test::new(vec![proxy("a"), busy("b"), proxy("c")], (80, 24));
-    test.press(KeyCode::Down);
-    test.press(KeyCode::Down);
-    test.types("s");
-    let screen = test.screen();
-    assert!(screen.contains("by failed"), "{screen}");
-    assert!(screen.lines().nth(2).unwrap().starts_with("  b"), "{screen}");
-    assert!(screen.lines().nth(4).unwrap().starts_with("› c"), "{screen}");
-    test.types("r");
-    assert!(test.screen().lines().nth(2).unwrap().starts_with("› c"), "{}", test.screen());
-}
-
-#[test]
-fn a_proxy_is_opened_with_its_faults_and_figures() {
-    let mut test = Test::new(vec![busy("orders-db")], (80, 24));
-    test.press(KeyCode::Enter);
-    let screen = test.screen();
-    for part in [
-        "orders-db  :6000 → db:5432",
-        "sessions   12 open, 340 so far",
-        "failed     7, the last 12s ago: cannot connect to db:5432: Connection refused",
-        "requests   1.2 KB/s",
-        "responses  3.0 MB/s",
-        "added      p50 201 ms, p90 210 ms, p99 240 ms, max 1.5 s                       █\n",
-        "› ◌ late  latency 5 ms, responses  on, never acted",
-        "  ● loss  latency 5 ms, responses  on",
-    ] {
-        assert!(screen.contains(part), "{part}: {screen}");
-    }
-    test.press(KeyCode::Down);
-    let Action::Change(Change { command: FaultCommand::Disable { proxy, fault }, .. }) =
-        test.press(KeyCode::Char('t'))
-    else {
-        panic!("a switch")
-    };
-    assert_eq!((&*proxy, &*fault), ("orders-db", "loss"));
-    test.snapshot.state.proxies[0].faults[1].enabled = false;
-    assert!(matches!(
-        test.press(KeyCode::Char(' ')),
-        Action::Change(Change { command: FaultCommand::Enable { .. }, .. })
-    ));
-    test.press(KeyCode::Esc);
-    assert!(test.screen().contains("OPEN/ALL"));
-}
-
-#[test]
-fn a_fault_is_removed_after_a_question() {
-    let mut only = proxy("db");
-    only.faults = vec![fault("late")];
-    let mut test = Test::new(vec![only], (80, 24));
-    test.press(KeyCode::Delete);
-    assert!(test.screen().contains("remove late from db? y/n"));
-    assert!(matches!(test.press(KeyCode::Char('n')), Action::Nothing));
-    test.press(KeyCode::Char('d'));
-    let Action::Change(Change { command: FaultCommand::Remove { proxy, fault }, .. }) =
-        test.press(KeyCode::Char('y'))
-    else {
-        panic!("a removal")
-    };
-    assert_eq!((&*proxy, &*fault), ("db", "late"));
-}
-
-#[test]
-fn keys_for_a_fault_say_what_is_missing() {
-    let mut test = Test::new(vec![proxy("bare"), busy("db")], (80, 24));
-    test.types("t");
-    assert!(test.screen().contains("bare has no faults: press a to add one"));
-    test.press(KeyCode::Down);
-    test.types("d");
-    let screen = test.screen();
-    assert!(screen.contains("db has several faults: select one") && screen.contains("› ◌ late"), "{screen}");
-    test.app.tick(Instant::now() + Duration::from_secs(60));
-    assert!(test.screen().contains("Esc back"));
-}
-
-#[test]
-fn a_fault_is_added_by_a_line_that_stays_until_it_is_right() {
-    let mut test = Test::new(vec![proxy("db")], (80, 24));
-    test.types("alatency mean");
-    assert!(test.screen().contains("\nadd to db: latency mean"));
-    test.press(KeyCode::Enter);
-    let screen = test.screen();
-    assert!(screen.contains("write KEY=VALUE") && screen.contains("add to db: latency mean"), "{screen}");
-    test.types("=200ms");
-    assert!(matches!(
-        test.press(KeyCode::Enter),
-        Action::Change(Change { command: FaultCommand::Add { .. }, .. })
-    ));
-    test.app.on_done(Err("toxic already exists".to_owned()), Instant::now());
-    assert!(test.screen().contains("toxic already exists\nadd to db: latency mean=200ms"));
-    test.app.on_done(Ok("db has latency_downstream: mean=200ms".to_owned()), Instant::now());
-    assert!(test.screen().contains("db has latency_downstream: mean=200ms") && test.app.dialog.is_none());
-    test.types("ax");
-    test.press(KeyCode::Esc);
-    assert_eq!(test.app.dialog, None);
-}
-
-#[test]
-fn help_shows_all_keys() {
-    for (log, leave) in [(None, "leave; the run continues"), (Some(Vec::new()), "close the view; the run")] {
-        let mut test = Test::new(many(3), (80, 24));
-        let is_run = log.is_some();
-        test.types("?");
-        assert!(test.screen().contains(leave) || is_run, "{}", test.screen());
-        test.log = log;
-        test.size = (80, 30);
-        let screen = test.screen();
-        assert!(screen.contains(leave) && screen.contains("it is on, but has never acted"), "{screen}");
-        test.types("x");
-        assert_eq!(test.app.dialog, None);
-    }
-}
-
-#[test]
 fn the_log_is_below_and_a_lost_connection_above() {
     let mut test = Test::new(many(3), (80, 24));
     let line = |number| format!("\u{1b}[2m10:00:00Z\u{1b}[0m \u{1b}[32m INFO\u{1b}[0m line {number}");
@@ -303,17 +123,6 @@ fn names_cannot_control_the_terminal() {
         assert!(!screen.contains(|c: char| c.is_control() && c != '\n'), "{screen:?}");
         test.press(KeyCode::Enter);
     }
-}
-
-#[test]
-fn keys_that_come_together_scroll_to_the_end_at_most() {
-    let mut test = Test::new(many(1), (80, 24));
-    for code in [KeyCode::Enter, KeyCode::End, KeyCode::PageDown, KeyCode::PageDown] {
-        test.press(code);
-    }
-    let end = test.screen();
-    test.press(KeyCode::End);
-    assert_eq!(test.screen(), end);
 }
 
 #[test]
@@ -440,53 +249,4 @@ fn a_fault_is_spelled_as_its_flag_everywhere() {
     assert_eq!((&*fault, label.as_deref()), ("lose_response_downstream", Some("lose-response")));
     test.press(KeyCode::Enter);
     assert!(test.screen().contains("› ◌ lose-response  latency 5 ms"), "{}", test.screen());
-}
-
-#[test]
-fn the_reason_of_failures_stays_when_faults_are_added() {
-    let mut db = busy("orders-db-1");
-    db.sessions_failed = 1234;
-    for width in [80, 100, 120, 160] {
-        for count in 0..6 {
-            db.faults = (0..count).map(|number| fault(&format!("fault-{number}"))).collect();
-            let mut test = Test::new(vec![db.clone(), proxy("cache")], (width, 24));
-            assert!(test.screen().contains("refused 1234 "), "{width} {count}: {}", test.screen());
-        }
-    }
-}
-
-#[test]
-fn the_title_of_the_chart_is_above_its_last_bar() {
-    let mut test = Test::new(vec![busy("db")], (120, 24));
-    let screen = test.screen();
-    let column = |line: usize, text: &str| {
-        let line = screen.lines().nth(line).unwrap();
-        line.rsplit_once(text).unwrap_or_else(|| panic!("{text}: {screen}")).0.chars().count()
-            + text.chars().count()
-    };
-    assert_eq!(column(1, "TREND"), column(2, "█"), "{screen}");
-}
-
-#[test]
-fn a_fault_that_is_used_up_and_has_a_long_effect_shows_its_state() {
-    let mut db = proxy("db");
-    db.faults = vec![fault("once")];
-    (db.faults[0].used_up, db.faults[0].acted) = (true, true);
-    db.faults[0].description = "a very long effect ".repeat(6);
-    let mut test = Test::new(vec![db], (80, 24));
-    assert!(test.screen().contains("■ once\n"), "{}", test.screen());
-    test.press(KeyCode::Enter);
-    assert!(test.screen().contains("…  used up\n"), "{}", test.screen());
-}
-
-#[test]
-fn the_help_fits_80_columns_and_names_what_the_filter_looks_at() {
-    for log in [None, Some(Vec::new())] {
-        let mut test = Test::new(many(3), (80, 24));
-        test.log = log;
-        test.types("?");
-        let screen = test.screen();
-        assert!(screen.contains("with a text in a name, address or fault\n"), "{screen}");
-        assert!(screen.contains("used up: ") && !screen.contains('…'), "{screen}");
-    }
 }
