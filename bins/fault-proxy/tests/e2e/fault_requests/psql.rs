@@ -1,0 +1,122 @@
+//! Requests of PostgreSQL.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Command;
+
+use crate::fault_support::script::end;
+use crate::support::api::connect;
+use crate::support::{BINARY, PATIENCE, Proxy, printed, utf8};
+use testkit::{Daemon, Postgres, clients, require};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/lost_commit.py");
+
+const LOSE: [&str; 5] =
+    ["--with-lose-response", "--lose-response-every", "2", "--lose-response-on", "commit"];
+
+fn commits(proxy: u16, server: u16) -> String {
+    let mut python = Command::new(require("python3", "python3"));
+    python.env("PYTHONPATH", clients::python_modules("psycopg"));
+    python.arg(Path::new(SCRIPT)).args([proxy, server].map(|port| port.to_string()));
+    printed(&python.output().expect("python is executable"))
+}
+
+/// The server commits twice, and the client learns of the second commit only.
+const EVERY_OTHER: &str = "in_transaction lost 1\nin_transaction ok 2\nin_one_query lost 1\nin_one_query ok 2\n\
+    prepared lost 1\nprepared ok 2\n";
+
+#[test]
+fn a_lost_commit_is_committed() {
+    let server = Postgres::start();
+    let proxy = Proxy::with(format!("psql://127.0.0.1:{}", server.port()), &LOSE);
+    assert_eq!(commits(proxy.port(), server.port()), EVERY_OTHER);
+}
+
+#[test]
+fn a_replay_hits_the_same_requests() {
+    let (server, directory) = (Postgres::start(), tempfile::tempdir().expect("a directory"));
+    let journal = directory.path().join("journal");
+    let draws = ["--seed", "5", "--journal", utf8(&journal), "--lose-response-probability", "0.6"];
+    let options = ["--with-lose-response", "--lose-response-on", "commit"];
+    let proxy = Proxy::with(format!("psql://127.0.0.1:{}", server.port()), &[&options[..], &draws].concat());
+    let seen = commits(proxy.port(), server.port());
+    assert!(seen.contains("lost") && seen.contains("ok"), "the seed draws both: {seen}");
+    assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal)], &[]);
+    replay.wait_for_line("listening on");
+    assert_eq!(commits(proxy.port(), server.port()), seen);
+    assert_eq!(end(&replay), Some(0), "{}", replay.stderr());
+    let all = "0 were not made again, 0 were not in the journal";
+    assert!(replay.stdout().contains(all), "{}", replay.stdout());
+}
+
+#[test]
+fn commits_of_clients_without_tls_are_lost_behind_psqls() {
+    let certificates = testkit::Certificates::generate();
+    let server = Postgres::start_tls(&certificates);
+    let options = [&LOSE[..], &["--upstream-ca", utf8(certificates.ca_file())]].concat();
+    let proxy = Proxy::with(format!("psqls://localhost:{}", server.port()), &options);
+    assert_eq!(commits(proxy.port(), server.port()), EVERY_OTHER);
+}
+
+#[test]
+fn a_session_that_is_encrypted_is_left_alone_and_logged_once() {
+    let certificates = testkit::Certificates::generate();
+    let server = Postgres::start_tls(&certificates);
+    let proxy = Proxy::with(format!("psql://localhost:{}", server.port()), &LOSE);
+    for _ in 0..3 {
+        let rows = testkit::psql(proxy.port(), "require", "begin; commit; select 42");
+        assert!(printed(&rows).contains("42"));
+    }
+    let line = proxy.wait_for_line("the session is encrypted");
+    assert!(line.contains("WARN") && line.contains("without TLS"), "it names the way out: {line}");
+    assert_eq!(proxy.count("the session is encrypted"), 1, "{}", proxy.stderr());
+}
+
+/// Reads messages of PostgreSQL up to ReadyForQuery. Returns the tags, and the payload of ReadyForQuery.
+fn read_group(mut client: &std::net::TcpStream) -> (String, Vec<u8>) {
+    let mut tags = String::new();
+    loop {
+        let mut head = [0; 5];
+        client.read_exact(&mut head).expect("a message");
+        let [tag, len @ ..] = head;
+        let mut payload = vec![0; usize::try_from(u32::from_be_bytes(len)).expect("short") - 4];
+        client.read_exact(&mut payload).expect("it is whole");
+        tags.push(char::from(tag));
+        if tag == b'Z' {
+            return (tags, payload);
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
+    let server = Postgres::start();
+    let fault = ["--with-respond", "--respond-on", "commit", "--respond-sqlstate", "40001"];
+    let proxy = Proxy::with(format!("psql://127.0.0.1:{}", server.port()), &fault);
+    let mut client = connect(([127, 0, 0, 1], proxy.port()).into());
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    client.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").expect("it is open");
+    assert!(read_group(&client).0.ends_with('Z'));
+    let message = |tag: u8, payload: &[u8]| -> Vec<u8> {
+        let len = u32::try_from(payload.len() + 4).expect("short");
+        [&[tag], &len.to_be_bytes()[..], payload].concat()
+    };
+    let query = |text: &str| message(b'Q', format!("{text}\0").as_bytes());
+    let execute = |text: &str| {
+        let parse = message(b'P', format!("\0{text}\0\0\0").as_bytes());
+        [parse, message(b'B', &[0; 8]), message(b'E', &[0; 5]), message(b'S', b"")].concat()
+    };
+    for send in [&query as &dyn Fn(&str) -> Vec<u8>, &execute] {
+        let pipeline = ["begin", "create table orders ()", "commit", "select 1"].map(send).concat();
+        client.write_all(&pipeline).expect("it is open");
+        let groups = [(); 4].map(|()| read_group(&client));
+        assert!(groups[2].0.ends_with("EZ"), "{groups:?}");
+        let statuses = groups.map(|(_, status)| status);
+        assert_eq!(statuses, [b"T", b"T", b"I", b"I"], "the transaction is over");
+    }
+    let tables =
+        testkit::psql(server.port(), "disable", "select count(*) from pg_class where relname = 'orders'");
+    assert!(printed(&tables).contains('0'), "{tables:?}");
+}
