@@ -117,7 +117,8 @@ impl<'a> Plan<'a> {
         let at_least = args.at_least.as_deref().map(|text| range.place(text).context("--at-least"));
         let at_least = at_least.transpose()?;
         let [report, junit] = config.take_report_files();
-        config.vary(&varied, range.parameter(0)).with_context(flag)?;
+        let at = |place| format!("{}, at {}", flag(), range.shown(place));
+        config.vary(&varied, range.parameter(0)).with_context(|| at(0))?;
         let mut schedules = config.schedules();
         let (mut settings, wire, log) = crate::resolve(config)?;
         refuse_unused_tls(&settings)?;
@@ -125,7 +126,7 @@ impl<'a> Plan<'a> {
         schedules.duration = settings.duration;
         for place in [1, range.last()] {
             let value = varied.with_value(&settings.proxies, &range.parameter(place), &schedules);
-            value.with_context(|| format!("{}, at {}", flag(), range.shown(place)))?;
+            value.with_context(|| at(place))?;
         }
         Ok(Self { args, settings, wire: Arc::new(wire), varied, range, schedules, at_least, _log: log })
     }

@@ -7,6 +7,7 @@ use fault_proxy_engine::{FaultParams, FaultType, Parameter, ReadError, ScheduleC
 use figment::value::{Dict, Value as FileValue};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{did_you_mean, nearest};
+use proxy_cli::faults::in_flags;
 use serde_json::{Map, Value};
 
 use super::{Config, ConfiguredFault, ProxySettings};
@@ -68,13 +69,25 @@ impl Config {
             dict.insert(name.to_owned(), FileValue::serialize(&value)?);
             is_in_file = true;
         }
+        let schedules = self.schedules();
         let of_flags = self.faults.iter_mut().find(|params| params.fault_type().name == varied.name);
         match of_flags {
-            Some(params) => *params = with(params, name, value)?,
+            Some(params) => {
+                *params = with(params, name, value)?;
+                params.resolve(&schedules).map_err(|error| anyhow!(in_flags(&error, varied.fault_type)))?;
+            }
             None if is_in_file => {}
             None => {
                 let given = [("type".to_owned(), varied.fault_type.name.into()), (name.to_owned(), value)];
-                self.faults.push(read(Map::from_iter(given))?);
+                let params = read(Map::from_iter(given))?;
+                params.resolve(&schedules).map_err(|error| match error.param() {
+                    param if param == name => anyhow!("{error}"),
+                    _ => {
+                        let problem = in_flags(&error, varied.fault_type);
+                        anyhow!("{problem}; set it together with --with-{}", varied.fault_type.name)
+                    }
+                })?;
+                self.faults.push(params);
             }
         }
         Ok(())

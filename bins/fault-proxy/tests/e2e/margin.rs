@@ -351,6 +351,12 @@ fn what_cannot_be_measured_is_refused() {
         (&["latency.mean=5s"], 2, "expected FAULT.PARAM=EASY..HARD"),
         (&["latency.mean=0..soon"], 2, "\"soon\" is not a time"),
         (&["bandwidth.rate=1MBps..0"], 2, "at 0 Bps: bandwidth: rate: is 0"),
+        (&["reset.times=0..2"], 2, "--vary reset.times=0..2, at 0: reset: times: is 0: use at least 1"),
+        (
+            &["latency.stddev=0..1s"],
+            2,
+            "at 0 ms: --latency-mean: is required, for example 300ms; set it together with --with-latency",
+        ),
         (&["latency.mean=0..5s", "--at-least", "6s"], 2, "--at-least: 6s is not between 0 ms and 5 s"),
         (&["latency.mean=0..5s", "--at-least", "201ms"], 2, "--at-least: 201ms is not tested"),
         (&["latency.mean=0..5s", "--repeat", "0"], 2, "0 is not in 1..=100"),
