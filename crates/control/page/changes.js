@@ -66,7 +66,7 @@ export function inWords({ action, before, after }, types) {
 export class Changes {
   constructor(details, change) {
     Object.assign(this, { details, change, count: 0, read: null, all: [], types: null });
-    this.table = table(["No.", "At", "Proxy", ["Change", "wide"], ["By", "wide"]]);
+    this.table = table(["No.", "At", ["Proxy", "breaks"], ["Change", "wide"], ["By", "wide"]]);
     this.table.classList.add("compact");
     const box = new ScrollBox("Changes", this.table);
     details.append(box.root, box.note);

@@ -5,7 +5,7 @@ import { element } from "./elements.js";
 import { NONE } from "./format.js";
 
 // A column is a heading, or a heading and a class: "number" is aligned to the right, "wide" has a line of its own in a narrow window,
-// and "name" may be long.
+// "name" may be long, and "breaks" breaks lines anywhere.
 export function table(columns) {
   const heads = columns.map((column) => {
     const [textContent, className = ""] = [column].flat();
