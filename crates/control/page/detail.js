@@ -162,6 +162,7 @@ export class Detail {
       this.enabled.checked = !this.enabled.checked;
       return this.messages.warn(problem, this.name);
     }
+    this.proxy.enabled = this.enabled.checked;
     this.messages.notify(`${this.name} is ${this.enabled.checked ? "enabled" : "disabled"}.`, this.name);
   }
 

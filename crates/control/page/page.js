@@ -1,7 +1,7 @@
 // Shows the state of the server: all proxies, or the one in the address.
 
 import { Changes } from "./changes.js";
-import { change, followForEver, hasToken, setToken } from "./connection.js";
+import { change as send, followForEver, hasToken, setToken } from "./connection.js";
 import { Detail } from "./detail.js";
 import { showCommands } from "./empty.js";
 import { age, clock } from "./format.js";
@@ -10,6 +10,9 @@ import { openProxyDialog } from "./new-proxy.js";
 import { Overview } from "./overview.js";
 
 const by = (id) => document.getElementById(id);
+// States with fewer changes are from before the latest change of this page, until a time.
+const expected = { changes: 0, until: 0 };
+const OLD_MS = 3000;
 const overview = new Overview(by("overview"), change);
 const changes = new Changes(by("changes"), change);
 const detail = new Detail(by("detail"), { change, changes, onDeleted });
@@ -21,6 +24,13 @@ let latest_at = 0;
 let shown;
 // A new proxy, until a state has it.
 let created = null;
+
+async function change(method, ...request) {
+  const before = Math.max(expected.changes, latest?.changes ?? 0);
+  const sent = await send(method, ...request);
+  if (method !== "GET" && sent.answer) Object.assign(expected, { changes: before + 1, until: Date.now() + OLD_MS });
+  return sent;
+}
 
 // The name of the proxy in the address, or null.
 function chosen() {
@@ -81,6 +91,8 @@ function connection(state, text) {
 }
 
 function onState(state) {
+  // A switch would go back for a moment.
+  if (state.changes < expected.changes && Date.now() < expected.until) return;
   [latest, latest_at] = [state, Date.now()];
   connection("live", "live");
   by("lost").hidden = true;
