@@ -1,10 +1,10 @@
 // The dialog that adds a fault to a proxy, or changes one.
 
 import { element, newId } from "./elements.js";
-import { FaultFields } from "./fault-fields.js";
+import { FaultFields, withLabel } from "./fault-fields.js";
 import { Preview } from "./fault-preview.js";
 import {
-  TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, hintsOf, isToxic, labelOf, newFault, problemOfShare, toxicAttributes, typeNamed, typesFor, valueFor,
+  TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, hintsOf, isToxic, labelOf, missingIn, newFault, problemOfShare, toxicAttributes, typeNamed, typesFor, valueFor,
   valuesOf, worded,
 } from "./fault-types.js";
 import { unbroken } from "./format.js";
@@ -140,6 +140,12 @@ class FaultDialog {
 
   update() {
     if (!this.preset) this.fields.update();
+    const missing = this.missing();
+    if (missing) {
+      this.preview.refuse(withLabel(missing.name, missing.text));
+      this.send.textContent = this.fault ? "Change" : "Add fault";
+      return;
+    }
     const hasDirection = (name) => has(typeNamed(types, name), "direction");
     if (!this.fault) {
       const faults = this.requests();
@@ -159,6 +165,11 @@ class FaultDialog {
     });
   }
 
+  // The field that is required and empty, or null.
+  missing() {
+    return this.preset ? null : missingIn(this.attributes, this.fields.all());
+  }
+
   changes() {
     return changeOf(this.isNative ? this.type : null, this.attributes, this.before, this.fields.all());
   }
@@ -166,9 +177,10 @@ class FaultDialog {
   async submit() {
     this.fields.unmark();
     this.problem.textContent = "";
-    const problem = this.preset ? null : problemOfShare(this.fields.all().toxicity);
+    const share = this.preset ? null : problemOfShare(this.fields.all().toxicity);
+    const problem = this.missing() ?? (share ? { name: "toxicity", text: share } : null);
     if (problem) {
-      this.fields.mark("toxicity", problem);
+      this.fields.mark(problem.name, problem.text);
       return;
     }
     this.send.disabled = true;
@@ -214,8 +226,7 @@ class FaultDialog {
     const { name, text } = fieldOfProblem(problem, this.type?.type ?? this.fault.type, names);
     if (!name || !this.fields.mark(name, text)) this.problem.textContent = text;
     // A command for the same fault would be refused as well.
-    const none = `# Not a valid fault yet: ${(this.fields.textOf(name) ?? text).split("\n")[0]}`;
-    this.preview.show({ ctl: none, curl: none, toml: none });
+    this.preview.refuse((this.fields.textOf(name) ?? text).split("\n")[0]);
     return null;
   }
 

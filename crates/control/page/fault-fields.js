@@ -57,7 +57,8 @@ export class FaultFields {
     const help = element("small", { id: newId(), textContent: helpOf(attribute) });
     const problem = element("small", { id: newId(), className: "problem" });
     input.setAttribute("aria-describedby", `${help.id} ${problem.id}`);
-    const label = element("label", { htmlFor: input.id, textContent: labelOf(attribute.name) });
+    const label = element("label", { htmlFor: input.id }, labelOf(attribute.name), ...neededSign(attribute));
+    if (attribute.one_of?.length === 1) input.required = true;
     const made = element("div", { className: "field", data: { name: attribute.name } }, label, input, help, problem);
     this.lines.set(attribute.name, { attribute, input, problem, made });
     return made;
@@ -80,7 +81,7 @@ export class FaultFields {
     line.input.setAttribute("aria-invalid", "true");
     // A problem of a schedule shows the place in a second line.
     line.problem.classList.toggle("lines", text.includes("\n"));
-    line.problem.textContent = /^(is|needs|does|must) /.test(text) ? `${labelOf(name)} ${text}` : text;
+    line.problem.textContent = withLabel(name, text);
     if (this.more.contains(line.input)) this.more.open = true;
     line.input.focus();
     return true;
@@ -101,6 +102,14 @@ export class FaultFields {
   focus() {
     this.main.querySelector(".field:not([hidden]) :is(input, select)")?.focus();
   }
+}
+
+// A problem as a sentence.
+export const withLabel = (name, text) => (/^(is|or|needs|does|must) /.test(text) ? `${labelOf(name)} ${text}` : text);
+
+function neededSign({ one_of: names = [] }) {
+  if (names.length === 0) return [];
+  return [element("span", { className: "needed", textContent: names.length === 1 ? "required" : "one is required", ariaHidden: "true" })];
 }
 
 function helpOf(attribute) {

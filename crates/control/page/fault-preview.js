@@ -45,8 +45,16 @@ export class Preview {
     this.select((this.selected + step + this.panels.length) % this.panels.length, true);
   }
 
+  // Nothing can be copied, because the fault would be refused.
+  refuse(problem) {
+    const text = `# Not a valid fault yet: ${problem}`;
+    this.show({ ctl: text, curl: text, toml: text });
+    this.copy.disabled = true;
+  }
+
   // `texts` by form.
   show(texts) {
+    this.copy.disabled = false;
     for (const { key, text } of this.panels) text.textContent = texts[key];
   }
 

@@ -62,6 +62,8 @@ export function attributesFor(type, protocol, types) {
   // With a direction, the side means something only where it chooses the connections to reset.
   const isNeeded = ({ name, choices }) => name !== "side" || choices.includes("both");
   const all = type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute)).map((attribute) => ({ ...attribute, help: helpFor(attribute, protocol) }));
+  const names = all.map(({ name }) => name);
+  for (const attribute of all) attribute.one_of = attribute.one_of.filter((name) => names.includes(name));
   if (protocol !== null) return all;
   // Their help in a type that never acts on requests does not mention requests.
   const others = types.find((other) => !has(other, "on"))?.attributes ?? [];
@@ -85,6 +87,18 @@ export function goesWith(attribute, attributes, values) {
   const choice = attributes.find(({ choices }) => attribute.with.every((value) => choices.includes(value)));
   const chosen = values[choice?.name] || defaultOf(choice);
   return !choice?.choices.includes(chosen) || attribute.with.includes(chosen);
+}
+
+// The attribute that is required and missing, and what is wrong with it, or null.
+export function missingIn(attributes, values) {
+  // A default in words depends on other parameters, and requires nothing.
+  const isChosen = ({ with: allowed }) => allowed.length === 0
+    || attributes.some(({ name, choices, default: usual }) => choices.includes(allowed[0]) && allowed.includes(values[name] || usual));
+  const attribute = attributes.find((each) => each.one_of.length > 0 && isChosen(each) && each.one_of.every((name) => !values[name]));
+  if (!attribute) return null;
+  const others = attribute.one_of.filter((name) => name !== attribute.name).map((name) => `or ${labelOf(name)} `);
+  const { placeholder } = hintsOf(attribute);
+  return { name: attribute.name, text: `${others.join("")}is required${placeholder ? `, ${placeholder}` : ""}` };
 }
 
 // A field's text as the API takes it. Bare numbers get a unit, because Toxiproxy's toxics have other ones.
@@ -152,7 +166,7 @@ export function isToxic(type, { attributes }) {
 // The attributes of a toxic, from the fault itself.
 export function toxicAttributes({ attributes }) {
   return Object.keys(attributes).map((name) =>
-    ({ name, type: "number", help: "As Toxiproxy counts it", choices: [], with: [], default: null, main: true, protocols: [] }));
+    ({ name, type: "number", help: "As Toxiproxy counts it", choices: [], with: [], default: null, main: true, protocols: [], one_of: [] }));
 }
 
 const UNITS = { time: "ms", bytes: "B" };

@@ -64,6 +64,8 @@ pub struct Parameter {
     pub protocols: &'static [Protocol],
     /// True if most faults of the type set it. Forms show these parameters first.
     pub main: bool,
+    /// Parameters of which one is required, including this one, wherever this parameter applies. Empty if it is optional.
+    pub one_of: &'static [&'static str],
 }
 
 /// Type of the values of a parameter.
@@ -132,7 +134,17 @@ impl ValueType {
 
 impl Parameter {
     pub(crate) const fn new(name: &'static str, value: ValueType, help: &'static str) -> Self {
-        Self { name, value, help, default: None, variable: None, with: &[], protocols: &[], main: false }
+        Self {
+            name,
+            value,
+            help,
+            default: None,
+            variable: None,
+            with: &[],
+            protocols: &[],
+            main: false,
+            one_of: &[],
+        }
     }
 
     pub(crate) const fn time(name: &'static str, help: &'static str) -> Self {
@@ -169,6 +181,10 @@ impl Parameter {
 
     pub(crate) const fn main(self) -> Self {
         Self { main: true, ..self }
+    }
+
+    pub(crate) const fn one_of(self, parameters: &'static [&'static str]) -> Self {
+        Self { one_of: parameters, ..self }
     }
 }
 

@@ -13,7 +13,7 @@ const { goesWith, hintsOf } = await load("fault-types.js");
 const { labelOf, labelled } = await load("marks.js");
 const { kindsOf, withUnit } = await load("units.js");
 
-const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, ...more });
+const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, one_of: [], ...more });
 const TYPES = [
   { type: "latency", attributes: [attribute("mean", "time"), attribute("stddev", "time"), attribute("times", "number"), attribute("direction", "words")] },
   { type: "packet_loss", attributes: [attribute("rate", "share"), attribute("mss", "bytes"), attribute("direction", "words")] },

@@ -116,15 +116,24 @@ async function withToken() {
 }
 
 async function errors() {
-  console.log("a field error marks the field and says what is wrong");
+  console.log("a missing field is marked before it is sent");
+  const posts = [];
+  const onRequest = (request) => { if (request.method() === "POST") posts.push(request.url()); };
+  page.on("request", onRequest);
   await open("plain");
+  assert.equal((await texts()).ctl, "# Not a valid fault yet: Mean is required, for example 300ms");
+  assert(await dialog.getByRole("button", { name: "Copy" }).isDisabled());
+  assert(await field("mean").evaluate(({ required }) => required));
   assert.equal(await page.evaluate(() => document.activeElement.labels[0].textContent), "Type", "the focus is where a fault begins");
   await dialog.locator("button.primary").click();
   await dialog.locator("[data-name=mean] .problem", { hasText: "Mean is required, for example 300ms" }).waitFor();
   assert.equal(await field("mean").getAttribute("aria-invalid"), "true");
   assert.equal(await page.evaluate(() => document.activeElement.name), "mean");
-  assert.equal((await texts()).ctl, "# Not a valid fault yet: Mean is required, for example 300ms");
   await checked("error");
+  assert.deepEqual(posts, []);
+  page.off("request", onRequest);
+
+  console.log("a field error marks the field and says what is wrong");
   await field("mean").fill("300");
   await dialog.getByText("More").click();
   await field("schedule").fill("tomorrow");

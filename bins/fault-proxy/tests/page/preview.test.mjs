@@ -7,11 +7,11 @@ import { test } from "node:test";
 
 const load = (name) => import(join(process.env.PAGE_MODULES, name));
 const { ctlAdd, ctlUpdate, curlAdd, curlUpdate, shellWord, toml, tomlValue } = await load("preview.js");
-const { attributesFor, changeOf, changedFault, fieldOfProblem, goesWith, isToxic, newFault, typesFor, valuesOf } = await load("fault-types.js");
+const { attributesFor, changeOf, changedFault, fieldOfProblem, goesWith, isToxic, missingIn, newFault, typesFor, valuesOf } = await load("fault-types.js");
 
 const proxy = { name: "cache", listen: "127.0.0.1:6380", upstream: "redis://cache:6379" };
 const target = { host: "127.0.0.1:8474", proxy, hasToken: false };
-const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, ...more });
+const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, one_of: [], ...more });
 const oneLine = (text) => text.replaceAll(" \\\n ", "");
 const direction = (usual) => attribute("direction", "words", { default: usual, choices: ["ingress", "egress", "both"] });
 const on = attribute("on", "text", { protocols: ["http", "psql", "redis"] });
@@ -96,6 +96,24 @@ test("fields that do not go with the others are hidden, and not sent", () => {
   assert(goesWith(min, all, { distribution: "uniform" }));
   assert(!goesWith(direction("ingress"), all, { on: "commit" }), "`at` decides");
   assert.deepEqual(newFault(latency, all, { mean: "5", min: "1", direction: "upstream", on: "commit" }), { type: "latency", attributes: { mean: "5ms", on: "commit" } });
+});
+
+test("a required field that is empty is found", () => {
+  const distribution = attribute("distribution", "words", { choices: ["normal", "uniform"], default: "normal" });
+  const mean = attribute("mean", "time", { with: ["normal"], one_of: ["mean"], help: "Mean delay, for example 300ms" });
+  const min = attribute("min", "time", { with: ["uniform"], one_of: ["min"] });
+  assert.deepEqual(missingIn([distribution, mean, min], {}), { name: "mean", text: "is required, for example 300ms" });
+  assert.deepEqual(missingIn([distribution, mean, min], { distribution: "uniform" }), { name: "min", text: "is required" });
+  assert.equal(missingIn([distribution, mean, min], { mean: "5ms" }), null);
+  assert.equal(missingIn([distribution, mean, min], { distribution: "table" }), null, "a fault of a file");
+  const model = attribute("model", "words", { choices: ["bernoulli", "markov"], default: "bernoulli with a rate, otherwise markov" });
+  const rate = attribute("rate", "share", { with: ["bernoulli"], one_of: ["rate"] });
+  assert.equal(missingIn([rate, model], {}), null, "markov requires nothing");
+  assert.equal(missingIn([rate, model], { model: "bernoulli" }).name, "rate");
+  const part = ["bytes", "rows", "events"].map((name) => attribute(name, "number", { one_of: ["bytes", "rows", "events"], protocols: { rows: ["psql"], events: ["http"] }[name] ?? [] }));
+  const ofPsql = attributesFor({ type: "truncate", attributes: part }, "psql", []);
+  assert.deepEqual(missingIn(ofPsql, {}), { name: "bytes", text: "or Rows is required" });
+  assert.equal(missingIn(ofPsql, { rows: "3" }), null);
 });
 
 test("values are those that the API takes", () => {

@@ -279,7 +279,7 @@ fn schemas() -> Value {
         "FaultType": object(&["type", "help", "attributes"], &json!({
             "type": text, "help": text, "attributes": array("FaultAttribute"),
         })),
-        "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with", "protocols", "main"], &json!({
+        "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with", "protocols", "main", "one_of"], &json!({
             "name": text, "help": text, "default": {"type": ["string", "null"]}, "choices": words,
             "type": {"enum": ["time", "number", "bytes", "rate", "share", "switch", "text", "words"]},
             "with": {
@@ -291,6 +291,10 @@ fn schemas() -> Value {
                 "description": "Protocols whose requests it is about; empty if it does not need a protocol",
             },
             "main": {"type": "boolean", "description": "Whether most faults of the type set it"},
+            "one_of": {
+                "type": "array", "items": text,
+                "description": "Attributes of which one is required, including this one, wherever this one is allowed; empty if it is optional",
+            },
         })),
         "Version": object(&["version"], &json!({"version": text})),
     })

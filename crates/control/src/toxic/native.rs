@@ -87,6 +87,8 @@ struct ShownAttribute {
     protocols: Vec<&'static str>,
     /// True if most faults of the type set it.
     main: bool,
+    /// Attributes of which one is required, including this one, wherever this one is allowed. Empty if it is optional.
+    one_of: Vec<String>,
 }
 
 /// Returns the types of faults in the form of the API.
@@ -100,6 +102,7 @@ pub(crate) fn types() -> Value {
         with: parameter.with,
         protocols: parameter.protocols.iter().filter_map(|protocol| name_of(*protocol)).collect(),
         main: parameter.main,
+        one_of: parameter.one_of.iter().map(|name| as_attribute(name)).collect(),
     };
     let types = FAULT_TYPES.iter().map(|kind| ShownType {
         r#type: name_for(kind),

@@ -131,7 +131,8 @@ pub(super) static TYPE: FaultType = FaultType {
         "rate",
         "Share of bytes in which to flip a bit, for example 0.001 or 0.1%",
     )
-    .main()],
+    .main()
+    .one_of(&["rate"])],
     read: read_own::<Params>,
 };
 

@@ -88,7 +88,8 @@ pub(super) static TYPE: FaultType = FaultType {
         .or("normal"),
         Parameter::time("mean", "Mean delay, for example 300ms; a bare number is in milliseconds")
             .main()
-            .with(&["normal", "constant", "log-normal", "pareto-normal"]),
+            .with(&["normal", "constant", "log-normal", "pareto-normal"])
+            .one_of(&["mean"]),
         Parameter::time("stddev", "Standard deviation of the delay")
             .or("0")
             .main()
@@ -99,12 +100,20 @@ pub(super) static TYPE: FaultType = FaultType {
             ValueType::Number("N"),
             "Shape of the Pareto distribution; smaller values give a heavier tail",
         )
-        .with(PARETO),
-        Parameter::time("scale", "Shortest delay of the Pareto distribution").with(PARETO),
-        Parameter::time("min", "Shortest delay of the uniform distribution").with(&["uniform"]),
-        Parameter::time("max", "Longest delay of the uniform distribution").with(&["uniform"]),
+        .with(PARETO)
+        .one_of(&["shape"]),
+        Parameter::time("scale", "Shortest delay of the Pareto distribution")
+            .with(PARETO)
+            .one_of(&["scale"]),
+        Parameter::time("min", "Shortest delay of the uniform distribution")
+            .with(&["uniform"])
+            .one_of(&["min"]),
+        Parameter::time("max", "Longest delay of the uniform distribution")
+            .with(&["uniform"])
+            .one_of(&["max"]),
         Parameter::new("table", ValueType::File, "File of delays in milliseconds, for the distribution table")
-            .with(&["table"]),
+            .with(&["table"])
+            .one_of(&["table"]),
         Parameter::new("once", ValueType::Switch(Some(("per-read-write", "Delay all data; this is the default"))), "Delay only the first data of each session"),
         ON,
         AT.or("first-byte"),

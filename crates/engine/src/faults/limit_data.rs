@@ -37,7 +37,7 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "limit-data",
     help: "Close sessions after an amount of data",
     target: Target::Flow(SocketDirection::Both),
-    parameters: &[Parameter::bytes("bytes", "Amount of data, for example 64KiB").main()],
+    parameters: &[Parameter::bytes("bytes", "Amount of data, for example 64KiB").main().one_of(&["bytes"])],
     read: read_own::<Params>,
 };
 

@@ -9,7 +9,7 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Let the upstream execute a request, and drop its response; requires `on`",
     target: Target::Requests,
     parameters: &[
-        ON,
+        ON.one_of(&["on"]),
         Parameter::new(
             "then",
             ValueType::Words("ENDING", Then::WORDS),

@@ -127,7 +127,8 @@ pub(super) static TYPE: FaultType = FaultType {
     parameters: &[
         Parameter::share("rate", "Share of packets to lose, for example 0.01 or 1%")
             .main()
-            .with(&["bernoulli"]),
+            .with(&["bernoulli"])
+            .one_of(&["rate"]),
         Parameter::new(
             "model",
             ValueType::Words("NAME", Model::WORDS),
@@ -139,9 +140,11 @@ pub(super) static TYPE: FaultType = FaultType {
             .main()
             .with(&["bernoulli"]),
         Parameter::share("good-to-bad", "Probability per packet of entering the bad state (gilbert-elliott)")
-            .with(STATES),
+            .with(STATES)
+            .one_of(&["good-to-bad"]),
         Parameter::share("bad-to-good", "Probability per packet of leaving the bad state (gilbert-elliott)")
-            .with(STATES),
+            .with(STATES)
+            .one_of(&["bad-to-good"]),
         Parameter::share("good-loss", "Share of packets to lose in the good state (gilbert-elliott)")
             .or("0")
             .with(STATES),

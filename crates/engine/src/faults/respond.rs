@@ -6,22 +6,27 @@ use crate::requests::response::Response;
 use crate::requests::rule::{Moment, RequestAction, RequestFault};
 use crate::units::Count;
 
+/// The response, of one of the protocols.
+const RESPONSE: &[&str] = &["sqlstate", "status", "error"];
+
 pub(super) static TYPE: FaultType = FaultType {
     name: "respond",
     help: "Respond to requests instead of the upstream; requires `on` and one of `sqlstate`, `status` and `error`",
     target: Target::Requests,
     parameters: &[
-        ON,
+        ON.one_of(&["on"]),
         Parameter::new(
             "sqlstate",
             ValueType::Text("CODE"),
             "Error of PostgreSQL, for example 40001, 40P01, 57P01 or 53300",
         )
         .of(&[Protocol::Psql])
-        .main(),
+        .main()
+        .one_of(RESPONSE),
         Parameter::new("status", ValueType::Number("STATUS"), "Status of HTTP, for example 503")
             .of(&[Protocol::Http])
-            .main(),
+            .main()
+            .one_of(RESPONSE),
         Parameter::time("retry-after", "Time in the header Retry-After of the response, in whole seconds")
             .of(&[Protocol::Http])
             .main(),
@@ -33,7 +38,8 @@ pub(super) static TYPE: FaultType = FaultType {
             "Error of Redis, for example LOADING, BUSY, READONLY, OOM, CLUSTERDOWN or MOVED 3999 127.0.0.1:6381",
         )
         .of(&[Protocol::Redis])
-        .main(),
+        .main()
+        .one_of(RESPONSE),
     ],
     read: read_own::<Params>,
 };

@@ -136,7 +136,7 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Forward data in small pieces",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::bytes("size", "Average size of a piece, for example 64B").main(),
+        Parameter::bytes("size", "Average size of a piece, for example 64B").main().one_of(&["size"]),
         Parameter::bytes("variation", "Maximum difference of a piece from the average size").or("0"),
         Parameter::time("delay", "Delay between pieces").or("0").main(),
     ],

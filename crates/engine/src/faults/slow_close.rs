@@ -52,7 +52,7 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "slow-close",
     help: "Delay the end of a session",
     target: Target::Flow(SocketDirection::Both),
-    parameters: &[Parameter::time("delay", "Delay, for example 2s").main()],
+    parameters: &[Parameter::time("delay", "Delay, for example 2s").main().one_of(&["delay"])],
     read: read_own::<Params>,
 };
 

@@ -39,7 +39,7 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "slow-open",
     help: "Delay the connection to the upstream",
     target: Target::Opening,
-    parameters: &[Parameter::time("delay", "Delay, for example 2s").main()],
+    parameters: &[Parameter::time("delay", "Delay, for example 2s").main().one_of(&["delay"])],
     read: read_own::<Params>,
 };
 

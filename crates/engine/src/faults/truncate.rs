@@ -4,11 +4,19 @@ use super::moment::{BYTES, EVENTS, ON, OnRequests, ROWS};
 use super::prelude::*;
 use crate::requests::rule::{RequestAction, RequestFault};
 
+/// The part of the response that passes.
+const PART: &[&str] = &["bytes", "rows", "events"];
+
 pub(super) static TYPE: FaultType = FaultType {
     name: "truncate",
     help: "End a response early and close the connections; requires `on` and one of `bytes`, `rows` and `events`",
     target: Target::Requests,
-    parameters: &[ON, BYTES.main(), ROWS.main(), EVENTS.main()],
+    parameters: &[
+        ON.one_of(&["on"]),
+        BYTES.main().one_of(PART),
+        ROWS.main().one_of(PART),
+        EVENTS.main().one_of(PART),
+    ],
     read: read_own::<Params>,
 };
 

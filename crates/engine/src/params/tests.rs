@@ -16,6 +16,7 @@ use crate::loss::LossModel;
 
 mod forms;
 mod refusals;
+mod required;
 
 const REQUESTS: Directions = Directions { to_upstream: true, to_downstream: false };
 const REPLIES: Directions = Directions { to_upstream: false, to_downstream: true };
