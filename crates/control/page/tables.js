@@ -45,6 +45,8 @@ export function fill(made, items, keyOf, cellsOf) {
   for (const row of there.values()) row.remove();
 }
 
+const EDGE = 4;
+
 // A box in which a table scrolls. A note below it tells which rows are in view, because not all browsers show a scrollbar.
 export class ScrollBox {
   constructor(label, ...content) {
@@ -61,11 +63,13 @@ export class ScrollBox {
     root.classList.toggle("below", root.scrollTop + root.clientHeight < root.scrollHeight - 1);
     if (note.hidden) return;
     const { top, bottom } = root.getBoundingClientRect();
-    const rows = [...root.querySelectorAll("tbody tr")];
-    const head = root.querySelector("thead").getBoundingClientRect();
-    const isInView = ({ top: from, bottom: to }) => (from + to) / 2 >= Math.max(top, head.bottom) && (from + to) / 2 <= bottom;
-    const inView = rows.map((row, index) => [index + 1, row.getBoundingClientRect()]).filter(([, box]) => isInView(box));
-    if (inView.length) set(note, `${inView[0][0]}–${inView.at(-1)[0]} of ${rows.length}: scroll to see the others`);
+    const start = Math.max(top, root.querySelector("thead").getBoundingClientRect().bottom);
+    const rows = [...root.querySelectorAll("tbody tr")].map((row, index) => ({ number: index + 1, box: row.getBoundingClientRect() }));
+    // The edges of a row are outside of its text.
+    const whole = rows.filter(({ box }) => box.top + EDGE >= start && box.bottom - EDGE <= bottom);
+    const inView = whole.length ? whole : rows.filter(({ box }) => box.bottom > start && box.top < bottom);
+    note.hidden = inView.length === rows.length;
+    set(note, `${inView[0].number}–${inView.at(-1).number} of ${rows.length}: scroll to see the others`);
   }
 }
 

@@ -108,6 +108,8 @@ await test(async (page) => {
     await page.getByText(new RegExp(`^1–\\d+ of ${all}: scroll to see the others$`)).waitFor();
     const last = Number(/–(\d+)/.exec(await inView.innerText())[1]);
     assert(last >= 2 && last < all / 2, `${last} of ${all} in ${size.width} px`);
+    const beyond = await box.evaluate((each, row) => each.querySelectorAll("tbody tr")[row].getBoundingClientRect().bottom - each.getBoundingClientRect().bottom, last - 1);
+    assert(beyond <= 4, `${beyond} px of row ${last} are hidden`);
     const lines = await page.locator("#changes tbody tr").first().evaluate((row) => [...row.cells].slice(0, 3).map((cell) => cell.getBoundingClientRect().top));
     assert(Math.max(...lines) - Math.min(...lines) < 4, `number, time and proxy are in a line: ${lines}`);
     await box.evaluate((each) => each.scrollTo(0, each.scrollHeight));
