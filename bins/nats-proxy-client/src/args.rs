@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use fault_proxy_mapping::ListenAddr;
+use nats_proxy_cli::CommonArgs;
 use nats_proxy_cli::target::Target;
-use nats_proxy_cli::{NatsArgs, TunnelArgs};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Given, list};
-use proxy_cli::faults::{FaultArgs, FaultOptions};
-use proxy_cli::log::LogArgs;
 use serde::Deserialize;
 use serde_with::{As, DisplayFromStr};
 
@@ -29,15 +27,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) client: Given<ClientArgs>,
     #[command(flatten)]
-    pub(crate) nats: Given<NatsArgs>,
-    #[command(flatten)]
-    pub(crate) tunnel: Given<TunnelArgs>,
-    #[command(flatten)]
-    pub(crate) log: Given<LogArgs>,
-    #[command(flatten)]
-    pub(crate) fault_options: Given<FaultOptions>,
-    #[command(flatten)]
-    pub(crate) faults: FaultArgs,
+    pub(crate) common: CommonArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use fault_proxy_nats::Rule;
-use nats_proxy_cli::{NatsArgs, TunnelArgs};
+use nats_proxy_cli::CommonArgs;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Given, list};
-use proxy_cli::faults::{FaultArgs, FaultOptions};
-use proxy_cli::log::LogArgs;
 use serde::Deserialize;
 use serde_with::{As, DisplayFromStr};
 
@@ -28,15 +26,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) server: Given<ServerArgs>,
     #[command(flatten)]
-    pub(crate) nats: Given<NatsArgs>,
-    #[command(flatten)]
-    pub(crate) tunnel: Given<TunnelArgs>,
-    #[command(flatten)]
-    pub(crate) log: Given<LogArgs>,
-    #[command(flatten)]
-    pub(crate) fault_options: Given<FaultOptions>,
-    #[command(flatten)]
-    pub(crate) faults: FaultArgs,
+    pub(crate) common: CommonArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -1,8 +1,9 @@
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result, anyhow};
 use clap::{Args, Parser};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Checked, Program};
 use proxy_cli::args::{self, NATS_PROXY};
@@ -13,14 +14,15 @@ use proxy_cli::terminal::{self, print};
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
-/// Runs a program with this name. `load` adds a file to the arguments, `resolve` validates the settings, and `run`
+/// Runs a program with this name. `load` adds a file to the arguments and
+/// returns its path, `resolve` validates the settings, and `run`
 /// returns a table of the sessions. The command `check` calls [`Program::check`] instead. The command `health` queries
 /// the HTTP endpoint at `health_addr`, or at the address in the variable.
 pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
     health_addr: Option<&'static str>,
     health_variable: Option<&'static str>,
-    load: impl FnOnce(Cli) -> Result<(Config, LogArgs)>,
+    load: impl FnOnce(Cli) -> Result<(Config, LogArgs, Option<PathBuf>)>,
     resolve: impl FnOnce(Config) -> Result<Settings>,
     program: impl FnOnce(Settings) -> Program,
     run: impl FnOnce(Settings) -> Result<String>,
@@ -31,12 +33,15 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
     };
     let prepare = || {
         let (cli, is_check) = args::parse_or_do(health_addr, health_variable);
-        let (config, log) = load(cli)?;
+        let (config, log, file) = load(cli)?;
         let log = Log::init(&log)?;
         for prefix in [NATS_PROXY, "FAULT_"] {
             for unknown in args::unknown_variables(&args::nats_command::<Cli>(), prefix, |_| None) {
                 warn!("{unknown}");
             }
+        }
+        if let Some(file) = file {
+            debug!(file = %file.display(), "settings file read");
         }
         Ok((resolve(config)?, is_check, log))
     };

@@ -12,7 +12,7 @@ use crate::NatsArgs;
 ///
 /// # Errors
 /// Returns an error if the log has the same file as another flag. The error names the flag.
-pub fn refuse_log_over_input(log: &LogArgs, config: Option<&Path>, nats: &NatsArgs) -> Result<()> {
+pub(super) fn refuse_log_over_input(log: &LogArgs, config: Option<&Path>, nats: &NatsArgs) -> Result<()> {
     let Some(log) = &log.log_file else { return Ok(()) };
     let inputs = [
         ("--config", config),

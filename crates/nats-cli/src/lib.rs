@@ -6,6 +6,7 @@
 //! | [`target`] | targets of nats-proxy-server |
 
 mod check;
+mod common;
 mod connection;
 mod credential;
 mod entry;
@@ -17,9 +18,9 @@ mod tunnel;
 mod url;
 
 pub use check::Checked;
+pub use common::{CommonArgs, CommonConfig};
 pub use connection::NatsArgs;
 pub use entry::main;
-pub use files::refuse_log_over_input;
 pub use memory::MemoryLimit;
 pub use program::{Program, Sessions, take_port};
 pub use tunnel::{Encoding, TunnelArgs};

@@ -5,10 +5,9 @@ use anyhow::{Result, bail};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::Needs;
 use nats_proxy_cli::target::Target;
-use nats_proxy_cli::{NatsArgs, Program, TunnelArgs, refuse_log_over_input};
+use nats_proxy_cli::{CommonConfig, NatsArgs, Program, TunnelArgs};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, read_settings};
-use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use serde::Deserialize;
 use tracing::debug;
@@ -19,13 +18,8 @@ use crate::args::{Cli, ClientArgs};
 /// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Path of the file that was read, if any.
-    file: Option<PathBuf>,
     client: ClientArgs,
-    nats: NatsArgs,
-    tunnel: TunnelArgs,
-    fault_options: FaultOptions,
-    faults: FaultArgs,
+    common: CommonConfig,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,21 +32,13 @@ struct File {
 }
 
 impl Config {
-    /// Reads the file if one exists.
-    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
+    /// Reads the file if one exists. Also returns the settings of the log, and the path of the file.
+    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs, Option<PathBuf>)> {
         let path = cli.config.or_else(|| find(".nats-proxy-client"));
-        let file: File = read_settings(path.as_deref())?;
-        let config = Self {
-            file: path,
-            client: cli.client.over(file.client)?,
-            nats: NatsArgs::over(&cli.nats, file.nats)?,
-            tunnel: cli.tunnel.over(file.tunnel)?,
-            fault_options: cli.fault_options.over(FaultOptions::default())?,
-            faults: cli.faults,
-        };
-        let log = cli.log.over(file.log)?;
-        refuse_log_over_input(&log, config.file.as_deref(), &config.nats)?;
-        Ok((config, log))
+        let File { client, nats, tunnel, log } = read_settings(path.as_deref())?;
+        let client = cli.client.over(client)?;
+        let (common, log) = cli.common.over(path.as_deref(), nats, tunnel, log)?;
+        Ok((Self { client, common }, log, path))
     }
 }
 
@@ -67,27 +53,15 @@ pub(crate) struct Settings {
 impl Settings {
     /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
-        if let Some(file) = &config.file {
-            debug!(file = %file.display(), "settings file read");
-        }
         let ClientArgs { listen_addr, remote_addr, proxy_addr, forwards, health_addr } = config.client;
         if let Some(addr) = proxy_addr {
             debug!(proxy_addr = addr, "--proxy-addr is set and has no effect");
         }
         let forwards = all(listen_addr, remote_addr, forwards)?;
-        Ok(Self {
-            program: Program {
-                name: env!("CARGO_PKG_NAME"),
-                version: env!("CARGO_PKG_VERSION"),
-                nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
-                tunnel: config.tunnel,
-                faults: config.fault_options.resolve(&config.faults)?,
-                health: health_addr.and_then(|Endpoint(addr)| addr),
-                needs: Needs::Client(forwards.iter().map(|forward| forward.target.0.clone()).collect()),
-                is_health_default: false,
-            },
-            forwards,
-        })
+        let needs = Needs::Client(forwards.iter().map(|forward| forward.target.0.clone()).collect());
+        let mut program = config.common.resolve(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), needs)?;
+        program.health = health_addr.and_then(|Endpoint(addr)| addr);
+        Ok(Self { program, forwards })
     }
 }
 

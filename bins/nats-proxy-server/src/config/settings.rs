@@ -3,13 +3,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::{Needs, Targets};
-use nats_proxy_cli::{NatsArgs, Program, TunnelArgs, refuse_log_over_input};
+use nats_proxy_cli::{CommonConfig, NatsArgs, Program, TunnelArgs};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, read_settings};
-use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use serde::Deserialize;
-use tracing::debug;
 
 use super::Service;
 use crate::args::{Cli, ServerArgs};
@@ -17,13 +15,8 @@ use crate::args::{Cli, ServerArgs};
 /// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Path of the file that was read, if any.
-    file: Option<PathBuf>,
     server: ServerArgs,
-    nats: NatsArgs,
-    tunnel: TunnelArgs,
-    fault_options: FaultOptions,
-    faults: FaultArgs,
+    common: CommonConfig,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,21 +29,13 @@ struct File {
 }
 
 impl Config {
-    /// Reads the file if one exists.
-    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
+    /// Reads the file if one exists. Also returns the settings of the log, and the path of the file.
+    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs, Option<PathBuf>)> {
         let path = cli.config.or_else(|| find(".nats-proxy-server"));
-        let file: File = read_settings(path.as_deref())?;
-        let config = Self {
-            file: path,
-            server: cli.server.over(file.server)?,
-            nats: NatsArgs::over(&cli.nats, file.nats)?,
-            tunnel: cli.tunnel.over(file.tunnel)?,
-            fault_options: cli.fault_options.over(FaultOptions::default())?,
-            faults: cli.faults,
-        };
-        let log = cli.log.over(file.log)?;
-        refuse_log_over_input(&log, config.file.as_deref(), &config.nats)?;
-        Ok((config, log))
+        let File { server, nats, tunnel, log } = read_settings(path.as_deref())?;
+        let server = cli.server.over(server)?;
+        let (common, log) = cli.common.over(path.as_deref(), nats, tunnel, log)?;
+        Ok((Self { server, common }, log, path))
     }
 }
 
@@ -67,30 +52,18 @@ pub(crate) struct Settings {
 impl Settings {
     /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
-        if let Some(file) = &config.file {
-            debug!(file = %file.display(), "settings file read");
-        }
         let ServerArgs { listen_addr, allow, deny, services } = config.server;
         for (index, Service { name, .. }) in services.iter().enumerate() {
             if services[..index].iter().any(|other| other.name == *name) {
                 bail!("--service {name}=…: duplicate name; service names must be unique");
             }
         }
-        Ok(Self {
-            program: Program {
-                name: env!("CARGO_PKG_NAME"),
-                version: env!("CARGO_PKG_VERSION"),
-                nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
-                tunnel: config.tunnel,
-                faults: config.fault_options.resolve(&config.faults)?,
-                needs: Needs::Server(services.iter().map(|service| service.name.clone()).collect()),
-                is_health_default: listen_addr.is_none(),
-                health: listen_addr
-                    .map_or(Some(ListenAddr { host: None, port: 8080 }), |Endpoint(addr)| addr),
-            },
-            targets: Targets { allow, deny },
-            services,
-        })
+        let needs = Needs::Server(services.iter().map(|service| service.name.clone()).collect());
+        let mut program = config.common.resolve(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), needs)?;
+        program.is_health_default = listen_addr.is_none();
+        program.health =
+            listen_addr.map_or(Some(ListenAddr { host: None, port: 8080 }), |Endpoint(addr)| addr);
+        Ok(Self { program, targets: Targets { allow, deny }, services })
     }
 }
 

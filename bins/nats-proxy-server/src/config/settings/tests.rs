@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::*;
 
-fn load(args: &[&str], yaml: &str) -> Result<(Config, LogArgs)> {
+fn load(args: &[&str], yaml: &str) -> Result<(Config, LogArgs, Option<PathBuf>)> {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("server.yaml");
     fs::write(&path, yaml).unwrap();
