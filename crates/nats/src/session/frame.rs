@@ -1,6 +1,6 @@
 //! Frames: the messages of a reliable session, in two encodings.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
@@ -135,7 +135,10 @@ impl Codec {
                     payload.len().div_ceil(3) * 4 + Self::JSON_OVERHEAD + self.id.len(),
                 );
                 message::begin(&mut out, &self.id, payload);
-                message::end(&mut out, fields(header));
+                let Header { flags, seq, ack, got, limit } = header;
+                let fields: [(_, &dyn Display); 5] =
+                    [("flags", flags), ("seq", seq), ("ack", ack), ("got", got), ("limit", limit)];
+                message::end(&mut out, fields);
                 out.freeze()
             }
         }
@@ -150,10 +153,10 @@ impl Codec {
         if message.id != *self.id {
             return Err(MessageError::Foreign.into());
         }
-        let field = |name| message.metadata.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
-        let number = |name| field(name).and_then(|text| text.parse().ok()).ok_or(FrameError::Number(name));
+        let number =
+            |name| message.get(name).and_then(|text| text.parse().ok()).ok_or(FrameError::Number(name));
         let header = Header {
-            flags: Flags::parse(field("flags").unwrap_or(""))?,
+            flags: Flags::parse(message.get("flags").unwrap_or(""))?,
             seq: number("seq")?,
             ack: number("ack")?,
             got: number("got")?,
@@ -164,31 +167,6 @@ impl Codec {
         }
         Ok((header, message.data))
     }
-}
-
-/// Value of a field of a JSON frame.
-enum Field {
-    Number(u64),
-    Flags(Flags),
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Flags(flags) => flags.fmt(f),
-        }
-    }
-}
-
-fn fields(header: &Header) -> [(&'static str, Field); 5] {
-    [
-        ("flags", Field::Flags(header.flags)),
-        ("seq", Field::Number(header.seq)),
-        ("ack", Field::Number(header.ack)),
-        ("got", Field::Number(header.got)),
-        ("limit", Field::Number(header.limit)),
-    ]
 }
 
 fn binary(header: &Header, payload: &[u8]) -> Bytes {
