@@ -159,19 +159,17 @@ impl Tunnels {
         if let (AnySession::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {
             session.limit_messages(max_message);
         }
-        let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
-        let (local, peer_subject) = match role {
-            Role::Client { .. } => (to_client, to_server),
-            Role::Server => (to_server, to_client),
+        // The subjects with this last token that the end itself and its peer subscribe to.
+        let both_ends = |token: &str| {
+            let (to_server, to_client) = (subject::to_server(token).into(), subject::to_client(token).into());
+            match role {
+                Role::Client { .. } => (to_client, to_server),
+                Role::Server => (to_server, to_client),
+            }
         };
-        let (prefix, _) = peer_subject.rsplit_once('.').unwrap_or_default();
-        let pacing = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
-        let markers = Subject::from(format!(
-            "{}.{}",
-            local.rsplit_once('.').unwrap_or_default().0,
-            subject::pacing(id)
-        ));
-        let subjects = Subjects { local: local.into(), peer: peer_subject.into(), pacing, markers, notices };
+        let (local, peer_subject) = both_ends(id);
+        let (markers, pacing) = both_ends(&subject::pacing(id));
+        let subjects = Subjects { local, peer: peer_subject, pacing, markers, notices };
         Shared::new(core, clock, subjects, Arc::clone(budget), peer.instance)
     }
 
