@@ -9,9 +9,8 @@ use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use futures_util::{Sink, Stream};
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::ReusableBoxFuture;
+use tokio_stream::wrappers::WatchStream;
 use tracing::debug;
 
 use crate::link::{MIN_MESSAGE, NatsConnection, Status};
@@ -32,17 +31,12 @@ pub(crate) struct Driver {
     messages: Subscriber,
     /// `Some` only for a session of the plain protocol.
     markers: Option<Subscriber>,
-    status: ReusableBoxFuture<'static, (watch::Receiver<Status>, bool)>,
+    status: WatchStream<Status>,
     connects: u64,
     timer: Pin<Box<Sleep>>,
     unsent: Option<Transmit>,
     bad_messages: Arc<MessageWarnings>,
     _registration: Registration,
-}
-
-async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status>, bool) {
-    let is_there = status.changed().await.is_ok();
-    (status, is_there)
 }
 
 impl Driver {
@@ -63,7 +57,7 @@ impl Driver {
             link,
             messages,
             markers,
-            status: ReusableBoxFuture::new(changed(status)),
+            status: WatchStream::from_changes(status),
             connects: at_first.connects,
             timer: Box::pin(sleep_until(Instant::now())),
             unsent: None,
@@ -73,20 +67,14 @@ impl Driver {
     }
 
     fn poll_status(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready((mut status, is_there)) = self.status.poll(cx) {
-            let current = *status.borrow_and_update();
-            let is_another = std::mem::replace(&mut self.connects, current.connects) != current.connects;
+        // Never ends, because the link has the sender.
+        while let Poll::Ready(Some(Status { is_up, connects })) = Pin::new(&mut self.status).poll_next(cx) {
             let now = self.shared.clock.now();
             let core = &mut self.shared.lock().core;
-            if is_another {
+            if std::mem::replace(&mut self.connects, connects) != connects {
                 core.link(now, false);
             }
-            core.link(now, current.is_up && is_there);
-            if !is_there {
-                self.status.set(std::future::pending());
-                break;
-            }
-            self.status.set(changed(status));
+            core.link(now, is_up);
         }
     }
 
