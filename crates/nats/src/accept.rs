@@ -5,7 +5,6 @@ mod request_connector;
 mod requests;
 mod responder;
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -38,7 +37,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 const MAX_REQUEST: usize = 64 << 10;
 
 /// Returns the connector to a target, or the reason why this server refuses it. The reason is sent to the client.
-pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
+type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
 
 /// Receives the requests of clients.
 ///
@@ -47,7 +46,7 @@ pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + S
 /// servers. It refuses requests that have already arrived, so that their clients ask again.
 pub struct NatsAccept {
     tunnels: Tunnels,
-    dial: Arc<Dial>,
+    dial: Box<Dial>,
     requests: Requests,
     /// Subject to which clients repeat a request that this server has received.
     direct: Subject,
@@ -64,33 +63,26 @@ impl Tunnels {
         services: &[ServiceName],
         dial: impl Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync + 'static,
     ) -> io::Result<NatsAccept> {
-        NatsAccept::new(self.clone(), services, Arc::new(dial)).await.map_err(io::Error::other)
+        let link = &self.inner.link;
+        let limit_hits = link.rights().limit_hits();
+        let (hits, connects) = (*limit_hits.borrow(), link.status().borrow().connects);
+        let direct = Subject::from(subject::to_server(&self.inner.instance.to_string()));
+        let mut requests = SelectAll::new();
+        let of_services = services.iter().map(subject::service);
+        for subject in
+            [subject::REQUEST.to_owned()].into_iter().chain(of_services).chain([direct.to_string()])
+        {
+            requests.push(Source::subscribe(link.client(), subject).await.map_err(io::Error::other)?);
+        }
+        // The caller may announce the server to clients: NATS must have the subscriptions by then.
+        self.settle_with_longest(SUBSCRIBE_TIMEOUT).await.map_err(io::Error::other)?;
+        let confirmed_on = (*limit_hits.borrow() == hits).then_some(connects);
+        let requests = Requests::new(self.clone(), requests, confirmed_on);
+        Ok(NatsAccept { tunnels: self.clone(), dial: Box::new(dial), requests, direct })
     }
 }
 
 impl NatsAccept {
-    pub(crate) async fn new(
-        tunnels: Tunnels,
-        services: &[ServiceName],
-        dial: Arc<Dial>,
-    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let client = tunnels.inner.link.client();
-        let limit_hits = tunnels.inner.link.rights().limit_hits();
-        let (hits, connects) = (*limit_hits.borrow(), tunnels.inner.link.status().borrow().connects);
-        let mut requests = SelectAll::new();
-        let of_services = services.iter().map(subject::service);
-        for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
-            requests.push(Source::subscribe(client, subject).await?);
-        }
-        let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
-        requests.push(Source::subscribe(client, direct.to_string()).await?);
-        // The caller may announce the server to clients: NATS must have the subscriptions by then.
-        tunnels.settle_with_longest(SUBSCRIBE_TIMEOUT).await?;
-        let confirmed_on = (*limit_hits.borrow() == hits).then_some(connects);
-        let requests = Requests::new(tunnels.clone(), requests, confirmed_on);
-        Ok(Self { tunnels, dial, requests, direct })
-    }
-
     /// Returns the session that a request asks for, or `None` if the request has been answered. `unseen` is the longest
     /// time that the request may have waited.
     fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {

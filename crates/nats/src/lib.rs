@@ -46,7 +46,7 @@ mod targets;
 mod throttle;
 mod tunnels;
 
-pub use accept::{Dial, NatsAccept};
+pub use accept::NatsAccept;
 pub use connect::NatsConnect;
 pub use handshake::{Encoding, Target};
 pub use link::{Credential, InvalidUrl, LinkError, NatsConnection, NatsOptions, NatsUrl, Status, Tls};
