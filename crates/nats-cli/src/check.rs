@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fault_proxy_nats::{NatsConnection, Needs, Right, ServerAnswer, Target, Tunnels};
+use fault_proxy_nats::{NatsConnection, Needs, Permission, ServerAnswer, Target, Tunnels};
 use tokio::runtime;
 
 use super::program::{Program, config, random_seed};
@@ -34,9 +34,9 @@ impl Program {
             let link = NatsConnection::connect(&self.nats).await?;
             link.require_with_replies(&self.needs);
             let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
-            let is_answered = tunnels.try_rights().await;
+            let is_answered = tunnels.try_permissions().await;
             let (report, limit_problem) = self.report(&link, &tunnels).await;
-            let problem = match link.missing_rights().is_empty() {
+            let problem = match link.missing_permissions().is_empty() {
                 false => Some("NATS permissions are missing"),
                 // A limit may be the reason why there is no answer.
                 true => limit_problem.or((!is_answered).then_some("NATS does not answer")),
@@ -56,8 +56,8 @@ impl Program {
             let _ = writeln!(report, "{name:<15} {value}");
         };
         fact("NATS server", &link.server());
-        let missing = link.missing_rights();
-        let has_data = missing.iter().all(|right| !right.is_for_data());
+        let missing = link.missing_permissions();
+        let has_data = missing.iter().all(|permission| !permission.is_for_data());
         if has_data {
             match tunnels.round_trip().await {
                 Some(round_trip) => fact("round trip", &format!("{round_trip:.1?}")),
@@ -100,14 +100,14 @@ impl Program {
             }
         }
         report.push('\n');
-        for right in link.needed_rights() {
-            let state = if missing.contains(&right) { "MISSING" } else { "ok" };
-            let _ = writeln!(report, "{state:<8} {right}");
+        for permission in link.needed_permissions() {
+            let state = if missing.contains(&permission) { "MISSING" } else { "ok" };
+            let _ = writeln!(report, "{state:<8} {permission}");
         }
         let _ = write!(
             report,
             "\nPermissions for this user in the configuration of nats-server:\n\n{}",
-            block(&link.needed_rights())
+            block(&link.needed_permissions())
         );
         (report, problem)
     }
@@ -129,10 +129,10 @@ fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
 }
 
 /// Returns the permissions in the format of the nats-server configuration.
-fn block(rights: &[Right]) -> String {
+fn block(permissions: &[Permission]) -> String {
     let list = |is_publish: bool| {
-        let rights = rights.iter().filter(|right| right.is_publish() == is_publish);
-        rights.map(|right| format!("\"{}\"", right.permission())).collect::<Vec<_>>().join(", ")
+        let permissions = permissions.iter().filter(|permission| permission.is_publish() == is_publish);
+        permissions.map(|permission| format!("\"{}\"", permission.in_config())).collect::<Vec<_>>().join(", ")
     };
     format!("permissions: {{\n  publish: [{}]\n  subscribe: [{}]\n}}", list(true), list(false))
 }

@@ -118,8 +118,8 @@ impl Program {
         let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
         link.require(&self.needs);
         if let Needs::Client(_) = self.needs {
-            // The server checks its rights when it subscribes.
-            tunnels.try_rights().await;
+            // The server checks its permissions when it subscribes.
+            tunnels.try_permissions().await;
         }
         let mut limits = fault_proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions.map(u32::from));
@@ -154,7 +154,7 @@ impl Program {
         service::ready();
         select! {
             () = sessions.tasks.wait() => {}
-            never = tunnels.watch_rights() => match never {},
+            never = tunnels.watch_permissions() => match never {},
             never = tunnels.watch_message_limit() => match never {},
             () = signals::end(signals, None, &shutdown) => {
                 shutdown.abort();
@@ -254,7 +254,7 @@ fn health_for(name: &'static str, link: &NatsConnection) -> Health {
         if let Some(problem) = link.message_limit_problem() {
             return Err(format!("{problem}; raise max_payload or the payload limit of the account or user"));
         }
-        let missing: Vec<_> = link.missing_rights().iter().map(ToString::to_string).collect();
+        let missing: Vec<_> = link.missing_permissions().iter().map(ToString::to_string).collect();
         if missing.is_empty() && link.is_out_of_subscriptions() {
             return Err(
                 "NATS refuses more subscriptions, which new sessions need; raise the limit of this user, or \

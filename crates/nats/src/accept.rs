@@ -64,7 +64,7 @@ impl Tunnels {
         dial: impl Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync + 'static,
     ) -> io::Result<NatsAccept> {
         let link = &self.inner.link;
-        let limit_hits = link.rights().limit_hits();
+        let limit_hits = link.permissions().limit_hits();
         let (hits, connects) = (*limit_hits.borrow(), link.status().borrow().connects);
         let direct = Subject::from(subject::to_server(&self.inner.instance.to_string()));
         let mut requests = SelectAll::new();
@@ -109,7 +109,7 @@ impl NatsAccept {
         if let Some((report, unable)) = handshake::parse_check(headers.as_ref()) {
             if !report.is_empty() {
                 if let Some(unable) = unable {
-                    inner.link.rights().suspect(unable, &report);
+                    inner.link.permissions().suspect(unable, &report);
                 }
                 inner.refused.warn(None, |times| format!("{times} reported a client's problem: {report}"));
             }
@@ -168,11 +168,13 @@ impl NatsAccept {
 
     /// Returns why this server cannot have sessions now.
     fn obstacle(&self, subject: &str) -> Option<String> {
-        let (link, rights) = (&self.tunnels.inner.link, self.tunnels.inner.link.rights());
-        rights
+        let (link, permissions) = (&self.tunnels.inner.link, self.tunnels.inner.link.permissions());
+        permissions
             .obstacle("server", subject)
             .or_else(|| link.message_limit_problem().map(|problem| format!("the server's {problem}")))
-            .or_else(|| rights.is_full().then(|| "NATS refuses more subscriptions of this server".to_owned()))
+            .or_else(|| {
+                permissions.is_full().then(|| "NATS refuses more subscriptions of this server".to_owned())
+            })
     }
 
     fn refuse_here(&self, answer: Responder, reason: String) {

@@ -50,10 +50,10 @@ impl NatsConnect {
         let mut progress = "NATS is not reachable";
         let mut refusals = Refusals::default();
         let until = Instant::now() + open_timeout;
-        let (rights, subject) = (self.tunnels.inner.link.rights(), self.target.subject());
+        let (permissions, subject) = (self.tunnels.inner.link.permissions(), self.target.subject());
         let opened = select! {
             biased;
-            obstacle = rights.wait_obstacle("client", &subject) => return Err(ConnectError::Refused(obstacle)),
+            obstacle = permissions.wait_obstacle("client", &subject) => return Err(ConnectError::Refused(obstacle)),
             opened = timeout_at(until, self.request(until, &mut progress, &mut refusals)) => opened,
         };
         match opened {

@@ -14,7 +14,7 @@ use tokio_stream::wrappers::WatchStream;
 use tracing::debug;
 
 use crate::link::{MIN_MESSAGE, NatsConnection, Status};
-use crate::rights::Registration;
+use crate::permissions::Registration;
 use crate::session::{Destination, Transmit};
 use crate::shared::Shared;
 use crate::subject;

@@ -48,7 +48,7 @@ use self::events::{Observer, Shared};
 pub(crate) use self::limit::MIN_MESSAGE;
 pub use self::options::{NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
-use crate::rights::{Needs, Right, Rights};
+use crate::permissions::{Needs, Permission, PermissionTracker};
 
 /// Time limit for [`NatsConnection::close`].
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -136,21 +136,21 @@ impl NatsConnection {
         }
     }
 
-    /// Sets the role of the program on NATS. From now on, rights for it that NATS refuses are
-    /// [missing](Self::missing_rights). Only the first call has an effect.
+    /// Sets the role of the program on NATS. From now on, permissions for it that NATS refuses are
+    /// [missing](Self::missing_permissions). Only the first call has an effect.
     pub fn require(&self, needs: &Needs) {
-        self.rights().require(needs.rights(&self.shared.inbox_prefix));
+        self.permissions().require(needs.permissions(&self.shared.inbox_prefix));
     }
 
-    /// As [`Self::require`]. A server also requires the right to publish to inboxes with the prefix of this link, which
+    /// As [`Self::require`]. A server also requires the permission to publish to inboxes with the prefix of this link, which
     /// is correct only if its clients have the same prefix.
     pub fn require_with_replies(&self, needs: &Needs) {
-        self.rights().require(needs.rights_with_replies(&self.shared.inbox_prefix));
+        self.permissions().require(needs.permissions_with_replies(&self.shared.inbox_prefix));
     }
 
-    /// Returns the [required](Self::require) rights.
-    pub fn needed_rights(&self) -> Vec<Right> {
-        self.rights().needed().to_vec()
+    /// Returns the [required](Self::require) permissions.
+    pub fn needed_permissions(&self) -> Vec<Permission> {
+        self.permissions().needed().to_vec()
     }
 
     /// Describes the server that the link is connected to, without credentials.
@@ -159,14 +159,14 @@ impl NatsConnection {
         format!("{}, version {}, at {}", server.server_name, server.version, self.shared.urls)
     }
 
-    /// Returns the [required](Self::require) rights that NATS refused when they were last used.
-    pub fn missing_rights(&self) -> Vec<Right> {
-        self.rights().missing().borrow().iter().cloned().collect()
+    /// Returns the [required](Self::require) permissions that NATS refused when they were last used.
+    pub fn missing_permissions(&self) -> Vec<Permission> {
+        self.permissions().missing().borrow().iter().cloned().collect()
     }
 
     /// Returns true if NATS refuses more subscriptions because there are too many, so that new sessions fail.
     pub fn is_out_of_subscriptions(&self) -> bool {
-        self.rights().is_full()
+        self.permissions().is_full()
     }
 
     /// Returns the number of errors that NATS has reported.
@@ -174,9 +174,9 @@ impl NatsConnection {
         self.shared.observer.errors.load(Ordering::Relaxed)
     }
 
-    /// Returns the rights and subscriptions that NATS has refused on this connection.
-    pub(crate) fn rights(&self) -> &Arc<Rights> {
-        &self.shared.observer.rights
+    /// Returns the permissions and subscriptions that NATS has refused on this connection.
+    pub(crate) fn permissions(&self) -> &Arc<PermissionTracker> {
+        &self.shared.observer.permissions
     }
 
     /// Returns the size of the longest message that may be published now, in bytes. It may be

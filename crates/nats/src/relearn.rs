@@ -64,7 +64,7 @@ impl Tunnels {
     }
 
     fn has_plain_sessions(&self) -> bool {
-        let sessions = self.inner.link.rights().open_sessions();
+        let sessions = self.inner.link.permissions().open_sessions();
         sessions.iter().any(|session| matches!(session.lock().core, AnySession::Legacy(_)))
     }
 }

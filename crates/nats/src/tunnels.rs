@@ -177,7 +177,7 @@ impl Tunnels {
     pub(crate) async fn start(&self, shared: &Arc<Shared>) -> Result<(), async_nats::SubscribeError> {
         let Inner { link, tasks, bad_messages, .. } = &*self.inner;
         let (client, subjects) = (link.client().clone(), &shared.subjects);
-        let registration = link.rights().register(shared);
+        let registration = link.permissions().register(shared);
         let messages = client.subscribe(subjects.local.clone()).await?;
         let is_plain = matches!(shared.lock().core, AnySession::Legacy(_));
         let markers = if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };

@@ -11,7 +11,7 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use crate::rights::Missing;
+use crate::permissions::Missing;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
@@ -77,9 +77,9 @@ impl Requests {
     pub(super) fn new(tunnels: Tunnels, subscribers: SelectAll<Source>, confirmed_on: Option<u64>) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut missing = tunnels.inner.link.rights().missing();
+        let mut missing = tunnels.inner.link.permissions().missing();
         missing.mark_changed();
-        let is_full = tunnels.inner.link.rights().is_full.subscribe();
+        let is_full = tunnels.inner.link.permissions().is_full.subscribe();
         let (refused, last_look) = (Vec::new(), Instant::now());
         Self { subscribers, tunnels, missing, refused, is_full, confirmed_on, ticks, last_look, doubt: None }
     }
@@ -102,7 +102,7 @@ impl Requests {
                 _ = self.ticks.tick() => None,
                 () = Self::round_trip(&mut self.doubt) => continue,
                 Ok(()) = self.missing.changed() => {
-                    self.follow_rights().await;
+                    self.follow_permissions().await;
                     continue;
                 }
                 Ok(()) = self.is_full.changed() => {
@@ -119,7 +119,7 @@ impl Requests {
     }
 
     /// Subscribes again to subjects that NATS had refused and now allows.
-    async fn follow_rights(&mut self) {
+    async fn follow_permissions(&mut self) {
         let missing = self.missing.borrow_and_update().clone();
         let subjects: Vec<_> = self.subscribers.iter().map(|source| source.subject.clone()).collect();
         for subject in subjects {
@@ -144,7 +144,7 @@ impl Requests {
         if *self.is_full.borrow_and_update() || self.confirmed_on == Some(connects) {
             return;
         }
-        let limit_hits = link.rights().limit_hits();
+        let limit_hits = link.permissions().limit_hits();
         let before = *limit_hits.borrow();
         let subjects: Vec<_> = self.subscribers.iter().map(|source| source.subject.clone()).collect();
         for subject in subjects {

@@ -47,7 +47,7 @@ pub(super) async fn attempt(
 ) -> Result<Option<Reply>, Failed> {
     let client = tunnels.inner.link.client();
     let inbox = client.new_inbox();
-    let limit_hits = tunnels.inner.link.rights().limit_hits();
+    let limit_hits = tunnels.inner.link.permissions().limit_hits();
     let subscriber = client.subscribe(inbox.clone()).await?;
     let mut replies = Replies {
         tunnels: tunnels.clone(),

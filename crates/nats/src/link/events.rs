@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::limit::{MIN_MESSAGE, PayloadLimit};
-use crate::rights::Rights;
+use crate::permissions::PermissionTracker;
 use crate::throttle::RareWarning;
 
 /// State of the connection, and the number of connections so far.
@@ -55,7 +55,7 @@ pub(super) struct Observer {
     /// Empty until the first connection is made.
     link: OnceLock<Weak<Shared>>,
     log: Mutex<Log>,
-    pub(super) rights: Arc<Rights>,
+    pub(super) permissions: Arc<PermissionTracker>,
     pub(super) errors: AtomicU64,
 }
 
@@ -88,7 +88,7 @@ impl Observer {
             status: watch::Sender::default(),
             link: OnceLock::new(),
             log: Mutex::default(),
-            rights: Arc::default(),
+            permissions: Arc::default(),
             errors: AtomicU64::default(),
         }
     }
@@ -111,7 +111,7 @@ impl Observer {
         if let Event::ServerError(error) = event {
             self.errors.fetch_add(1, Ordering::Relaxed);
             if let ServerError::Other(text) = error
-                && self.rights.on_error(text)
+                && self.permissions.on_error(text)
             {
                 return;
             }

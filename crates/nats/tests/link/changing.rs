@@ -309,7 +309,7 @@ async fn subscriptions_to_requests_that_nats_refuses_are_made_again() {
         };
         select! {
             done = timeout(LONG, steps) => done.expect("requests arrive again"),
-            never = ends.server.watch_rights() => match never {},
+            never = ends.server.watch_permissions() => match never {},
         }
         ends.end().await;
     }

@@ -1,4 +1,4 @@
-//! A check of all rights: uses each of them once, to find the missing ones.
+//! A check of all permissions: uses each of them once, to find the missing ones.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio::select;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use super::{Missing, Right};
+use super::{Missing, Permission};
 use crate::accept::decline;
 use crate::handshake;
 use crate::id::InstanceId;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// Interval at which missing rights are tried again.
+/// Interval at which missing permissions are tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Time limit for NATS to process the check.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,57 +25,57 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
 const REFUSALS_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Tunnels {
-    /// Uses all rights that the link [requires](crate::NatsConnection::require) once. Returns true if NATS has
+    /// Uses all permissions that the link [requires](crate::NatsConnection::require) once. Returns true if NATS has
     /// processed the check. Clients publish a request for which servers do not dial. A server declines requests that it
     /// receives during the check, so that other servers get them.
     ///
     /// # Cancel safety
     /// Dropping the future stops the check.
-    pub async fn try_rights(&self) -> bool {
+    pub async fn try_permissions(&self) -> bool {
         self.try_some(|_| true).await
     }
 
-    /// As [`Self::try_rights`], but only uses rights to requests that `is_tried` selects.
-    async fn try_some(&self, is_tried: impl Fn(&Right) -> bool) -> bool {
+    /// As [`Self::try_permissions`], but only uses permissions to requests that `is_tried` selects.
+    async fn try_some(&self, is_tried: impl Fn(&Permission) -> bool) -> bool {
         let link = &self.inner.link;
-        let (rights, inbox) = (link.rights(), Subject::from(link.client().new_inbox()));
-        rights.missing.send_modify(Missing::begin_round);
+        let (permissions, inbox) = (link.permissions(), Subject::from(link.client().new_inbox()));
+        permissions.missing.send_modify(Missing::begin_round);
         let refused = async {
-            // Never an error, because `rights` has the sender.
-            _ = rights.missing().wait_for(Missing::is_denied_in_round).await;
+            // Never an error, because `permissions` has the sender.
+            _ = permissions.missing().wait_for(Missing::is_denied_in_round).await;
             sleep(REFUSALS_TIMEOUT).await;
         };
         let tried = select! {
-            tried = timeout(ROUND_TIMEOUT, self.use_all(rights.needed(), &inbox, is_tried)) => tried.unwrap_or(false),
+            tried = timeout(ROUND_TIMEOUT, self.use_all(permissions.needed(), &inbox, is_tried)) => tried.unwrap_or(false),
             () = refused => true,
         };
-        if tried || rights.missing.borrow().is_denied_in_round() {
-            if !rights.missing().borrow().is_empty() {
+        if tried || permissions.missing.borrow().is_denied_in_round() {
+            if !permissions.missing().borrow().is_empty() {
                 // A refusal arrives before the end of the round trip, but async-nats reports it on another path.
                 sleep(REFUSALS_TIMEOUT).await;
             }
-            rights.end_round();
+            permissions.end_round();
         }
         self.report().await;
         tried
     }
 
-    /// Tries missing rights again and again until NATS grants them, so that a change of permissions takes effect
+    /// Tries missing permissions again and again until NATS grants them, so that a change of permissions takes effect
     /// without a restart. A client also receives notices, with which a server ends a session that it may not publish
     /// to.
     ///
     /// # Cancel safety
     /// Can be called again.
-    pub async fn watch_rights(&self) -> Infallible {
+    pub async fn watch_permissions(&self) -> Infallible {
         select! {
-            never = self.retry_rights() => never,
+            never = self.retry_permissions() => never,
             never = self.take_notices() => never,
         }
     }
 
-    async fn retry_rights(&self) -> Infallible {
-        let (rights, mut status) = (self.inner.link.rights(), self.inner.link.status());
-        let (mut missing, mut is_full) = (rights.missing(), rights.is_full.subscribe());
+    async fn retry_permissions(&self) -> Infallible {
+        let (permissions, mut status) = (self.inner.link.permissions(), self.inner.link.status());
+        let (mut missing, mut is_full) = (permissions.missing(), permissions.is_full.subscribe());
         loop {
             // Never an error, because the link has the senders.
             select! {
@@ -87,9 +87,9 @@ impl Tunnels {
             let _ = status.wait_for(|status| status.is_up).await;
             let known = missing.borrow().clone();
             if !known.is_empty() {
-                self.try_some(|right| known.iter().any(|missing| missing == right)).await;
+                self.try_some(|permission| known.iter().any(|missing| missing == permission)).await;
             }
-            if rights.is_full() {
+            if permissions.is_full() {
                 self.try_subscription().await;
             }
         }
@@ -97,29 +97,34 @@ impl Tunnels {
 
     /// Checks whether NATS accepts a subscription again.
     async fn try_subscription(&self) {
-        let rights = self.inner.link.rights();
-        let hits = *rights.limit_hits.borrow();
-        if self.settle(ROUND_TIMEOUT).await && *rights.limit_hits.borrow() == hits {
-            rights.is_full.send_replace(false);
+        let permissions = self.inner.link.permissions();
+        let hits = *permissions.limit_hits.borrow();
+        if self.settle(ROUND_TIMEOUT).await && *permissions.limit_hits.borrow() == hits {
+            permissions.is_full.send_replace(false);
             info!("NATS accepts subscriptions again");
         }
     }
 
-    async fn use_all(&self, needed: &[Right], inbox: &Subject, is_tried: impl Fn(&Right) -> bool) -> bool {
+    async fn use_all(
+        &self,
+        needed: &[Permission],
+        inbox: &Subject,
+        is_tried: impl Fn(&Permission) -> bool,
+    ) -> bool {
         let client = self.inner.link.client();
         let mut requests = Vec::new();
         let mut replies = None;
-        for right in needed.iter().filter(|right| !right.is_publish()) {
-            let subscribed = if subject::is_request(right.subject()) {
-                if !is_tried(right) {
+        for permission in needed.iter().filter(|permission| !permission.is_publish()) {
+            let subscribed = if permission.is_for_requests() {
+                if !is_tried(permission) {
                     continue;
                 }
-                let subject = right.subject().to_owned();
+                let subject = permission.subject().to_owned();
                 client
                     .queue_subscribe(subject, subject::QUEUE_GROUP.to_owned())
                     .await
                     .map(|new| requests.push(new))
-            } else if subject::is_session(right.subject()) {
+            } else if permission.is_for_data() {
                 Ok(())
             } else {
                 client.subscribe(inbox.clone()).await.map(|new| replies = Some(new))
@@ -128,13 +133,12 @@ impl Tunnels {
                 return false;
             }
         }
-        for right in needed.iter().filter(|right| right.is_publish()) {
-            let is_reply = !subject::is_session(right.subject()) && !subject::is_request(right.subject());
-            if is_reply && client.publish(inbox.clone(), Bytes::new()).await.is_err() {
+        for permission in needed.iter().filter(|permission| permission.is_publish()) {
+            if permission.is_for_inboxes() && client.publish(inbox.clone(), Bytes::new()).await.is_err() {
                 return false;
             }
-            let is_request = subject::is_request(right.subject()) && is_tried(right);
-            if is_request && !self.publish_check(right, inbox, "", None).await {
+            let is_request = permission.is_for_requests() && is_tried(permission);
+            if is_request && !self.publish_check(permission, inbox, "", None).await {
                 return false;
             }
         }
@@ -156,18 +160,22 @@ impl Tunnels {
         let unused = self.new_id();
         let (to_server, to_client) =
             (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
-        if self.inner.link.rights().is_for_client() { (to_server, to_client) } else { (to_client, to_server) }
+        if self.inner.link.permissions().is_for_client() {
+            (to_server, to_client)
+        } else {
+            (to_client, to_server)
+        }
     }
 
     pub(super) async fn publish_check(
         &self,
-        right: &Right,
+        permission: &Permission,
         inbox: &Subject,
         report: &str,
         unable: Option<InstanceId>,
     ) -> bool {
         let (headers, body) = handshake::check(report, unable);
-        let to = right.subject().to_owned();
+        let to = permission.subject().to_owned();
         let client = self.inner.link.client();
         client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.is_ok()
     }

@@ -6,9 +6,8 @@ use async_nats::StatusCode;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Right;
+use super::Permission;
 use crate::handshake::{self, Target};
-use crate::subject;
 use crate::tunnels::Tunnels;
 
 /// Time limit for NATS, or a server, to answer.
@@ -29,7 +28,7 @@ pub enum ServerAnswer {
 }
 
 impl Tunnels {
-    /// Measures the shortest of five round trips to NATS. Returns `None` without an answer, for example if the rights
+    /// Measures the shortest of five round trips to NATS. Returns `None` without an answer, for example if the permissions
     /// for the subjects of sessions are missing.
     pub async fn round_trip(&self) -> Option<Duration> {
         let mut shortest = None;
@@ -54,20 +53,21 @@ impl Tunnels {
     /// Returns how many sessions the limit of subscriptions allows at the same time, up to `wanted`, if this connection
     /// only has the subscriptions that it needs to open sessions.
     pub async fn session_room(&self, wanted: usize) -> usize {
-        let rights = self.inner.link.rights();
-        let is_of_requests = |right: &&Right| !right.is_publish() && subject::is_request(right.subject());
+        let permissions = self.inner.link.permissions();
+        let is_of_requests =
+            |permission: &&Permission| !permission.is_publish() && permission.is_for_requests();
         // The subscription to notices of a client; or those to requests, and to repeated requests, of a server.
-        let others = if rights.is_for_client() {
+        let others = if permissions.is_for_client() {
             1
         } else {
-            rights.needed().iter().filter(is_of_requests).count() + 1
+            permissions.needed().iter().filter(is_of_requests).count() + 1
         };
         self.subscription_room(wanted + others).await.saturating_sub(others)
     }
 
     /// Subscribes up to `wanted` times. Returns the number of subscriptions that NATS accepts.
     async fn subscription_room(&self, wanted: usize) -> usize {
-        let limit_hits = self.inner.link.rights().limit_hits();
+        let limit_hits = self.inner.link.permissions().limit_hits();
         let before = *limit_hits.borrow();
         let mut subscriptions = Vec::with_capacity(wanted);
         for _ in 0..wanted {

@@ -1,4 +1,4 @@
-//! Errors with which NATS refuses a right or a subscription.
+//! Errors with which NATS refuses a permission or a subscription.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ const SUBSCRIPTIONS: &str = "maximum subscriptions exceeded";
 /// An error of NATS about the permissions or limits of this connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// The permissions do not include this right.
-    Subject(Right),
+    /// The user does not have this permission.
+    Subject(Permission),
     /// There are too many subscriptions. The error does not contain the one that was refused.
     SubscriptionLimit,
 }
@@ -30,13 +30,13 @@ impl Denial {
             _ => return None,
         };
         let subject = text[at..].split('"').nth(1)?;
-        Some(Self::Subject(Right { operation, subject: subject.into() }))
+        Some(Self::Subject(Permission { operation, subject: subject.into() }))
     }
 }
 
 /// A permission that the NATS user of a program needs. Displays as `publish to SUBJECT` or `subscribe to SUBJECT`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Right {
+pub struct Permission {
     operation: Operation,
     subject: Box<str>,
 }
@@ -47,7 +47,7 @@ enum Operation {
     Subscribe,
 }
 
-impl Right {
+impl Permission {
     pub(super) fn publish(subject: impl Into<Box<str>>) -> Self {
         Self { operation: Operation::Publish, subject: subject.into() }
     }
@@ -56,20 +56,28 @@ impl Right {
         Self { operation: Operation::Subscribe, subject: subject.into() }
     }
 
-    /// Returns true for a right to the subjects of sessions.
+    /// Returns true for a permission to the subjects of sessions.
     pub fn is_for_data(&self) -> bool {
         subject::is_session(&self.subject)
     }
 
-    /// Returns the subject as permissions of nats-server have it, with the queue group if there is one.
-    pub fn permission(&self) -> String {
-        if !self.is_publish() && subject::is_request(&self.subject) {
+    pub(super) fn is_for_requests(&self) -> bool {
+        subject::is_request(&self.subject)
+    }
+
+    pub(super) fn is_for_inboxes(&self) -> bool {
+        !self.is_for_data() && !self.is_for_requests()
+    }
+
+    /// Returns the subject as the configuration of nats-server has it, with the queue group if there is one.
+    pub fn in_config(&self) -> String {
+        if !self.is_publish() && self.is_for_requests() {
             return format!("{} {}", self.subject, subject::QUEUE_GROUP);
         }
         self.subject.to_string()
     }
 
-    /// Returns true if the right includes `subject`. A right with a wildcard includes the subjects of all sessions.
+    /// Returns true if the permission includes `subject`. A permission with a wildcard includes the subjects of all sessions.
     pub(super) fn covers(&self, subject: &str) -> bool {
         let stem = self.subject.strip_suffix(['*', '>']);
         stem.map_or_else(|| *self.subject == *subject, |stem| subject.starts_with(stem))
@@ -80,34 +88,32 @@ impl Right {
         &self.subject
     }
 
-    /// Returns true for a right to publish, and false for a right to subscribe.
+    /// Returns true for a permission to publish, and false for a permission to subscribe.
     pub fn is_publish(&self) -> bool {
         self.operation == Operation::Publish
     }
 
-    /// Returns the right as a permission grants it: for the subject of any session, and for any inbox.
+    /// Returns the permission as a configuration grants it: for the subject of any session, and for any inbox.
     pub(super) fn general(&self) -> Self {
         let subject = match self.subject.rsplit_once('.') {
-            Some((stem, _)) if subject::is_session(&self.subject) => format!("{stem}.*"),
-            Some((stem, _)) if !subject::is_request(&self.subject) => format!("{stem}.>"),
+            Some((stem, _)) if self.is_for_data() => format!("{stem}.*"),
+            Some((stem, _)) if self.is_for_inboxes() => format!("{stem}.>"),
             _ => self.subject.to_string(),
         };
         Self { operation: self.operation, subject: subject.into() }
     }
 
-    /// Returns the program that needs the right.
+    /// Returns the program that needs the permission.
     pub(super) fn role(&self) -> &'static str {
         let is_of_server = match self.operation {
             Operation::Publish => self.subject.starts_with(subject::TO_CLIENT),
-            Operation::Subscribe => {
-                self.subject.starts_with(subject::TO_SERVER) || subject::is_request(&self.subject)
-            }
+            Operation::Subscribe => self.subject.starts_with(subject::TO_SERVER) || self.is_for_requests(),
         };
         if is_of_server { "server" } else { "client" }
     }
 }
 
-impl fmt::Display for Right {
+impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = if self.is_publish() { "publish" } else { "subscribe" };
         write!(f, "{operation} to {}", self.subject)
@@ -120,15 +126,15 @@ mod tests {
 
     use super::*;
 
-    fn right(text: &str) -> Right {
+    fn permission(text: &str) -> Permission {
         match Denial::parse(text) {
-            Some(Denial::Subject(right)) => right,
+            Some(Denial::Subject(permission)) => permission,
             other => panic!("{text}: {other:?}"),
         }
     }
 
     #[test]
-    fn permissions_errors_of_all_versions_name_the_right() {
+    fn permissions_errors_of_all_versions_name_the_permission() {
         for (text, wanted, role) in [
             (
                 r#"Permissions Violation for Publish to "p.data.to_server.ID""#,
@@ -166,8 +172,12 @@ mod tests {
                 "client",
             ),
         ] {
-            let right = right(text);
-            assert_eq!((right.general().to_string().as_str(), right.role()), (wanted, role), "{text}");
+            let permission = permission(text);
+            assert_eq!(
+                (permission.general().to_string().as_str(), permission.role()),
+                (wanted, role),
+                "{text}"
+            );
         }
     }
 
@@ -190,9 +200,9 @@ mod tests {
         fn no_error_makes_it_panic(text in "\\PC*", subject in "\\PC*") {
             Denial::parse(&text);
             let violation = format!("Permissions Violation for Publish to \"{subject}\"");
-            if let Some(Denial::Subject(right)) = Denial::parse(&violation) {
-                right.general();
-                right.role();
+            if let Some(Denial::Subject(permission)) = Denial::parse(&violation) {
+                permission.general();
+                permission.role();
             }
         }
     }

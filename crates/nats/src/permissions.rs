@@ -1,11 +1,11 @@
-//! Rights that NATS refuses: missing rights, and the sessions whose subjects an error contains.
+//! Permissions that NATS refuses: missing permissions, and the sessions whose subjects an error contains.
 //!
-//! - `denial`: errors of NATS and the rights in them
-//! - `missing`: the rights that a program needs, and those of them that are missing
-//! - `check`: a check of all rights
+//! - `denial`: errors of NATS and the permissions in them
+//! - `missing`: the permissions that a program needs, and those of them that are missing
+//! - `check`: a check of all permissions
 //! - `measure`: measurements of the connection
 //! - `notices`: messages with which a server ends the sessions whose subjects it may not publish to
-//! - `report`: messages with which a client reports its missing rights to servers
+//! - `report`: messages with which a client reports its missing permissions to servers
 
 mod check;
 mod denial;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use self::denial::Denial;
-pub use self::denial::Right;
+pub use self::denial::Permission;
 pub use self::measure::ServerAnswer;
 pub(crate) use self::missing::Missing;
 pub use self::missing::Needs;
@@ -33,19 +33,19 @@ use crate::throttle::RareWarning;
 
 /// Refusals that NATS has reported on a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Rights {
+pub(crate) struct PermissionTracker {
     /// Open sessions by the subjects that they subscribe to.
     sessions: Mutex<Sessions>,
     /// Number of subscriptions that NATS has refused because there are too many.
     limit_hits: watch::Sender<u64>,
     /// True if no subscription is known to have succeeded since NATS refused one.
     pub(crate) is_full: watch::Sender<bool>,
-    /// Rights that the program needs. Unset if it has not specified them.
-    needed: OnceLock<Vec<Right>>,
+    /// Permissions that the program needs. Unset if it has not specified them.
+    needed: OnceLock<Vec<Permission>>,
     missing: watch::Sender<Missing>,
     refused_replies: RareWarning,
-    /// Missing rights in the last report to servers.
-    reported: Mutex<Vec<Right>>,
+    /// Missing permissions in the last report to servers.
+    reported: Mutex<Vec<Permission>>,
     /// Peers whose sessions have ended without notifying them since the last report.
     left: Mutex<Vec<InstanceId>>,
 }
@@ -53,36 +53,36 @@ pub(crate) struct Rights {
 /// Registration of a session. Dropping it unregisters the session.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    rights: Arc<Rights>,
+    permissions: Arc<PermissionTracker>,
     subject: Box<str>,
 }
 
 type Sessions = HashMap<Box<str>, Weak<Shared>>;
 
-impl Rights {
+impl PermissionTracker {
     /// Registers a session, so that it ends when NATS refuses its subjects.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
         let subject: Box<str> = shared.subjects.local.as_str().into();
         lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
-        Registration { rights: Arc::clone(self), subject }
+        Registration { permissions: Arc::clone(self), subject }
     }
 
-    /// Sets the rights that count as missing when NATS refuses them. Only the first call has an effect.
-    pub(crate) fn require(&self, needed: Vec<Right>) {
+    /// Sets the permissions that count as missing when NATS refuses them. Only the first call has an effect.
+    pub(crate) fn require(&self, needed: Vec<Permission>) {
         let _ = self.needed.set(needed);
     }
 
-    pub(crate) fn needed(&self) -> &[Right] {
+    pub(crate) fn needed(&self) -> &[Permission] {
         self.needed.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Handles an error of NATS. Returns true if it is about a needed right, which is logged once.
+    /// Handles an error of NATS. Returns true if it is about a needed permission, which is logged once.
     pub(crate) fn on_error(&self, text: &str) -> bool {
         match Denial::parse(text) {
             None => false,
-            Some(Denial::Subject(right)) => {
-                self.end_session(&right);
-                self.deny(right.general()) || self.report_reply(&right)
+            Some(Denial::Subject(permission)) => {
+                self.end_session(&permission);
+                self.deny(permission.general()) || self.report_reply(&permission)
             }
             Some(Denial::SubscriptionLimit) => {
                 self.limit_hits.send_modify(|hits| *hits += 1);
@@ -96,10 +96,10 @@ impl Rights {
         }
     }
 
-    /// Ends the session that uses the right.
-    fn end_session(&self, right: &Right) {
-        let (subject, reason) = (right.subject(), reason(right.role(), [&right.general()]));
-        if !subject::is_session(subject) {
+    /// Ends the session that uses the permission.
+    fn end_session(&self, permission: &Permission) {
+        let (subject, reason) = (permission.subject(), reason(permission.role(), [&permission.general()]));
+        if !permission.is_for_data() {
             let is_of =
                 |session: &&Arc<Shared>| session.diverted().is_some_and(|notices| **notices == *subject);
             for session in self.open_sessions().iter().filter(is_of) {
@@ -107,10 +107,10 @@ impl Rights {
             }
             return;
         }
-        let Some(session) = self.session(&subject::refused_session(subject, right.is_publish())) else {
+        let Some(session) = self.session(&subject::refused_session(subject, permission.is_publish())) else {
             return;
         };
-        if !right.is_publish() {
+        if !permission.is_publish() {
             session.update(|core, now| core.abort(now, &reason));
             return;
         }
@@ -140,16 +140,16 @@ impl Rights {
 
     /// Returns true if the program is a client, as far as its [needs](Self::require) are known.
     fn is_for_client(&self) -> bool {
-        let is_of_client =
-            |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
+        let is_of_client = |permission: &Permission| {
+            permission.is_publish() && permission.subject().starts_with(subject::TO_SERVER)
+        };
         self.needed().iter().any(is_of_client)
     }
 
-    fn deny(&self, right: Right) -> bool {
-        let needed = self
-            .needed()
-            .iter()
-            .find(|needed| needed.covers(right.subject()) && needed.is_publish() == right.is_publish());
+    fn deny(&self, permission: Permission) -> bool {
+        let needed = self.needed().iter().find(|needed| {
+            needed.covers(permission.subject()) && needed.is_publish() == permission.is_publish()
+        });
         let Some(needed) = needed else { return false };
         self.missing.send_modify(|missing| {
             if missing.deny(needed.clone()) {
@@ -161,16 +161,16 @@ impl Rights {
 
     /// Logs that a server may not reply to a client. The server stays ready, because any member of the account can send
     /// a request with a reply subject that the server may not publish to.
-    fn report_reply(&self, right: &Right) -> bool {
-        let is_server = self.needed().iter().any(|needed| !needed.is_publish() && is_request(needed));
-        let is_reply = right.is_publish() && !subject::is_session(right.subject()) && !is_request(right);
+    fn report_reply(&self, permission: &Permission) -> bool {
+        let is_server = self.needed().iter().any(|needed| !needed.is_publish() && needed.is_for_requests());
+        let is_reply = permission.is_publish() && permission.is_for_inboxes();
         if is_server
             && is_reply
             && let Some(more) = self.refused_replies.pass()
         {
             warn!(
-                subject = right.subject(),
-                permission = %right.general(),
+                subject = permission.subject(),
+                permission = %permission.general(),
                 more,
                 "NATS refused a reply; if clients have such inboxes, give this user the permission"
             );
@@ -188,16 +188,16 @@ impl Rights {
         });
     }
 
-    /// Returns the missing rights and their changes.
+    /// Returns the missing permissions and their changes.
     pub(crate) fn missing(&self) -> watch::Receiver<Missing> {
         self.missing.subscribe()
     }
 
-    /// Returns why requests on `subject` are not possible, or `None` if no right for them is missing.
+    /// Returns why requests on `subject` are not possible, or `None` if no permission for them is missing.
     pub(crate) fn obstacle(&self, role: &str, subject: &str) -> Option<String> {
         let missing = self.missing.borrow();
         let is_in_the_way =
-            |right: &&Right| right.subject() == subject || !subject::is_request(right.subject());
+            |permission: &&Permission| permission.subject() == subject || !permission.is_for_requests();
         let mut in_the_way = missing.iter().filter(is_in_the_way).peekable();
         in_the_way.peek().is_some().then(|| reason(role, in_the_way))
     }
@@ -229,17 +229,13 @@ impl Rights {
     }
 }
 
-fn is_request(right: &Right) -> bool {
-    subject::is_request(right.subject())
-}
-
-fn reason<'a>(role: &str, missing: impl IntoIterator<Item = &'a Right>) -> String {
+fn reason<'a>(role: &str, missing: impl IntoIterator<Item = &'a Permission>) -> String {
     format!("NATS permission missing: the {role} may not {}", listed(missing))
 }
 
-/// Joins rights with commas.
-pub(crate) fn listed<T: Display>(rights: impl IntoIterator<Item = T>) -> String {
-    rights.into_iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ")
+/// Joins permissions with commas.
+pub(crate) fn listed<T: Display>(permissions: impl IntoIterator<Item = T>) -> String {
+    permissions.into_iter().map(|permission| permission.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -248,6 +244,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock(&self.rights.sessions).remove(&self.subject);
+        lock(&self.permissions.sessions).remove(&self.subject);
     }
 }

@@ -1,4 +1,4 @@
-//! Reports of a client's missing rights to servers, because no session can carry them.
+//! Reports of a client's missing permissions to servers, because no session can carry them.
 
 use std::time::Duration;
 
@@ -7,35 +7,34 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Right, Rights, lock, reason};
+use super::{Permission, PermissionTracker, lock, reason};
 use crate::connect::refusals::Refusals;
 use crate::handshake::Reply;
 use crate::id::InstanceId;
-use crate::subject;
 use crate::tunnels::Tunnels;
 
 /// Time limit for a server to confirm a report.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Tunnels {
-    /// Reports missing rights to a server, which logs them. If they are rights to the subjects of sessions, reports
+    /// Reports missing permissions to a server, which logs them. If they are permissions to the subjects of sessions, reports
     /// them to all servers that this client has sessions with, as far as NATS delivers the report to them.
     pub(super) async fn report(&self) {
-        let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
-        let Some(report) = rights.take_report() else { return };
-        let missing: Vec<_> = rights.missing().borrow().iter().cloned().collect();
-        let is_unable = missing.iter().any(Right::is_for_data);
+        let (client, permissions) = (self.inner.link.client(), self.inner.link.permissions());
+        let Some(report) = permissions.take_report() else { return };
+        let missing: Vec<_> = permissions.missing().borrow().iter().cloned().collect();
+        let is_unable = missing.iter().any(Permission::is_for_data);
         let unable = is_unable.then_some(self.inner.instance);
-        let mut servers = if is_unable { rights.take_peers() } else { Vec::new() };
+        let mut servers = if is_unable { permissions.take_peers() } else { Vec::new() };
         let inbox = Subject::from(client.new_inbox());
         let Ok(mut answers) = client.subscribe(inbox.clone()).await else { return };
-        let is_usable = |right: &&Right| {
-            right.is_publish() && subject::is_request(right.subject()) && !missing.contains(right)
+        let is_usable = |permission: &&Permission| {
+            permission.is_publish() && permission.is_for_requests() && !missing.contains(permission)
         };
-        for right in rights.needed().iter().filter(is_usable) {
+        for permission in permissions.needed().iter().filter(is_usable) {
             let mut confirmed = Refusals::default();
             loop {
-                if !self.publish_check(right, &inbox, &report, unable).await {
+                if !self.publish_check(permission, &inbox, &report, unable).await {
                     return debug!("cannot report missing rights");
                 }
                 if servers.is_empty() {
@@ -57,8 +56,8 @@ impl Tunnels {
     }
 }
 
-impl Rights {
-    /// Returns the missing rights of a client that servers have not been notified of yet.
+impl PermissionTracker {
+    /// Returns the missing permissions of a client that servers have not been notified of yet.
     fn take_report(&self) -> Option<String> {
         if !self.is_for_client() {
             return None;

@@ -19,14 +19,14 @@ use crate::tunnels::Tunnels;
 impl Tunnels {
     /// Subscribes to notices and passes them to their sessions. Only a client receives notices.
     pub(super) async fn take_notices(&self) -> Infallible {
-        let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
-        if !rights.is_for_client() {
+        let (client, permissions) = (self.inner.link.client(), self.inner.link.permissions());
+        if !permissions.is_for_client() {
             return pending().await;
         }
         let inbox = self.inner.notices.get().cloned().unwrap_or_else(|| client.new_inbox());
         while let Ok(mut notices) = client.subscribe(inbox.clone()).await {
             let _ = self.inner.notices.set(inbox.clone());
-            let mut is_back = pin!(wait_allowed_again(rights.missing(), &inbox));
+            let mut is_back = pin!(wait_allowed_again(permissions.missing(), &inbox));
             loop {
                 select! {
                     Some(notice) = notices.next() => self.on_notice(notice),
@@ -40,7 +40,8 @@ impl Tunnels {
 
     fn on_notice(&self, notice: Message) {
         let id = notice.headers.as_ref().and_then(|headers| headers.get(NOTICE_SESSION));
-        let session = id.and_then(|id| self.inner.link.rights().session(&subject::to_client(id.as_str())));
+        let session =
+            id.and_then(|id| self.inner.link.permissions().session(&subject::to_client(id.as_str())));
         let Some(session) = session else {
             debug!("received a notice for an unknown session");
             return;

@@ -1,12 +1,12 @@
-//! The rights that a program needs, and those of them that are missing.
+//! The permissions that a program needs, and those of them that are missing.
 
 use std::collections::BTreeMap;
 
-use super::Right;
+use super::Permission;
 use crate::handshake::Target;
 use crate::subject::{self, ServiceName};
 
-/// Role of a program on NATS. It determines the rights that the program needs.
+/// Role of a program on NATS. It determines the permissions that the program needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
     /// Requests these targets from servers.
@@ -16,82 +16,84 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Returns the rights of a user with this inbox prefix. A server must also be able to publish to the inboxes of its
+    /// Returns the permissions of a user with this inbox prefix. A server must also be able to publish to the inboxes of its
     /// clients.
-    pub(crate) fn rights(&self, inbox_prefix: &str) -> Vec<Right> {
+    pub(crate) fn permissions(&self, inbox_prefix: &str) -> Vec<Permission> {
         let (to_server, to_client) = (subject::to_server("*"), subject::to_client("*"));
         match self {
             Self::Client(targets) => {
                 let mut requests: Vec<_> = targets.iter().map(Target::subject).collect();
                 requests.sort();
                 requests.dedup();
-                let requests = requests.into_iter().map(Right::publish);
-                let inbox = Right::subscribe(format!("{inbox_prefix}.>"));
-                requests.chain([Right::publish(to_server), Right::subscribe(to_client), inbox]).collect()
+                let requests = requests.into_iter().map(Permission::publish);
+                let inbox = Permission::subscribe(format!("{inbox_prefix}.>"));
+                requests
+                    .chain([Permission::publish(to_server), Permission::subscribe(to_client), inbox])
+                    .collect()
             }
             Self::Server(services) => {
                 let requests =
                     [subject::REQUEST.to_owned()].into_iter().chain(services.iter().map(subject::service));
                 requests
-                    .map(Right::subscribe)
-                    .chain([Right::subscribe(to_server), Right::publish(to_client)])
+                    .map(Permission::subscribe)
+                    .chain([Permission::subscribe(to_server), Permission::publish(to_client)])
                     .collect()
             }
         }
     }
 
-    /// As [`Self::rights`]. For a server, it also returns the right to answer clients with this inbox prefix.
-    pub(crate) fn rights_with_replies(&self, inbox_prefix: &str) -> Vec<Right> {
-        let mut rights = self.rights(inbox_prefix);
+    /// As [`Self::permissions`]. For a server, it also returns the permission to answer clients with this inbox prefix.
+    pub(crate) fn permissions_with_replies(&self, inbox_prefix: &str) -> Vec<Permission> {
+        let mut permissions = self.permissions(inbox_prefix);
         if let Self::Server(_) = self {
-            rights.push(Right::publish(format!("{inbox_prefix}.>")));
+            permissions.push(Permission::publish(format!("{inbox_prefix}.>")));
         }
-        rights
+        permissions
     }
 }
 
-/// The rights that NATS has refused, each with the round of checks in which it was last refused.
+/// The permissions that NATS has refused, each with the round of checks in which it was last refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
-    rights: BTreeMap<Right, u64>,
+    permissions: BTreeMap<Permission, u64>,
     round: u64,
 }
 
 impl Missing {
-    /// Records that NATS has refused this right. Returns true if it was not missing before.
-    pub(super) fn deny(&mut self, right: Right) -> bool {
-        self.rights.insert(right, self.round).is_none()
+    /// Records that NATS has refused this permission. Returns true if it was not missing before.
+    pub(super) fn deny(&mut self, permission: Permission) -> bool {
+        self.permissions.insert(permission, self.round).is_none()
     }
 
-    /// Begins a round, in which all rights are used.
+    /// Begins a round, in which all permissions are used.
     pub(super) fn begin_round(&mut self) {
         self.round += 1;
     }
 
-    /// Ends a round. Rights that NATS has not refused in it are not missing any more. Returns true if that changes
+    /// Ends a round. Permissions that NATS has not refused in it are not missing any more. Returns true if that changes
     /// anything.
     pub(super) fn end_round(&mut self) -> bool {
-        let before = self.rights.len();
-        self.rights.retain(|_, round| *round == self.round);
-        self.rights.len() != before
+        let before = self.permissions.len();
+        self.permissions.retain(|_, round| *round == self.round);
+        self.permissions.len() != before
     }
 
-    /// Returns true if NATS has refused a right since the round began.
+    /// Returns true if NATS has refused a permission since the round began.
     pub(super) fn is_denied_in_round(&self) -> bool {
-        self.rights.values().any(|round| *round == self.round)
+        self.permissions.values().any(|round| *round == self.round)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rights.is_empty()
+        self.permissions.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Right> {
-        self.rights.keys()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Permission> {
+        self.permissions.keys()
     }
 
     /// Returns true if NATS refuses a subscription to this subject.
     pub(crate) fn refuses_subscription(&self, subject: &str) -> bool {
-        self.iter().any(|right| !right.is_publish() && right.covers(subject))
+        self.iter().any(|permission| !permission.is_publish() && permission.covers(subject))
     }
 }
 
@@ -99,8 +101,8 @@ impl Missing {
 mod tests {
     use super::*;
 
-    fn rights(needs: &Needs) -> Vec<String> {
-        needs.rights("_INBOX.own").iter().map(ToString::to_string).collect()
+    fn permissions(needs: &Needs) -> Vec<String> {
+        needs.permissions("_INBOX.own").iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -108,7 +110,7 @@ mod tests {
         let host = |port| Target::Host { host: "db".to_owned(), port };
         let service: ServiceName = "cache".parse().unwrap();
         assert_eq!(
-            rights(&Needs::Client(vec![host(1), Target::Service(service.clone()), host(2)])),
+            permissions(&Needs::Client(vec![host(1), Target::Service(service.clone()), host(2)])),
             [
                 "publish to proxy.request",
                 "publish to proxy.service.cache",
@@ -118,7 +120,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            rights(&Needs::Server(vec![service])),
+            permissions(&Needs::Server(vec![service])),
             [
                 "subscribe to proxy.request",
                 "subscribe to proxy.service.cache",
@@ -129,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn a_round_without_a_refusal_brings_a_right_back() {
-        let (one, other) = (Right::publish("a"), Right::subscribe("a"));
+    fn a_round_without_a_refusal_brings_a_permission_back() {
+        let (one, other) = (Permission::publish("a"), Permission::subscribe("a"));
         let mut missing = Missing::default();
         assert!(missing.deny(one.clone()) && missing.deny(other.clone()) && !missing.deny(one.clone()));
         missing.begin_round();
