@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use serde::de::{self, Visitor};
+use figment::value::Value;
+use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer};
 use tracing::warn;
 
@@ -54,50 +55,18 @@ impl fmt::Debug for Secret {
 /// Accepts a text. The error for any other value does not show the value.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        const QUOTE: &str = "a secret is a text: write it in quotes";
-
-        impl Visitor<'_> for Text {
-            type Value = Secret;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
+        let found = match Deserialize::deserialize(deserializer)? {
+            Value::String(_, text) => return Ok(Self(text)),
+            Value::Dict(..) => Unexpected::Map,
+            Value::Array(..) => Unexpected::Seq,
+            Value::Empty(..) => Unexpected::Unit,
+            Value::Char(..) | Value::Bool(..) | Value::Num(..) => {
+                return Err(de::Error::custom("a secret is a text: write it in quotes"));
             }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
-                Ok(Secret(text.to_owned()))
-            }
-
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-
-            fn visit_i128<E: de::Error>(self, _: i128) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-
-            fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
-                Err(E::custom(QUOTE))
-            }
-        }
-
-        deserializer.deserialize_any(Text)
+        };
+        Err(de::Error::invalid_type(found, &"a text"))
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
