@@ -1,5 +1,6 @@
 //! The command `check`, which checks the permissions of a program on NATS.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -114,18 +115,9 @@ impl Program {
 }
 
 /// Returns one target for each subject. All targets other than services share one.
-fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
-    let mut first: Vec<&Target> = Vec::new();
-    for target in targets {
-        let is_same = |other: &&Target| match (target, other) {
-            (Target::Service(name), Target::Service(other)) => name == other,
-            (target, other) => matches!((target, other), (Target::Host { .. }, Target::Host { .. })),
-        };
-        if !first.iter().any(is_same) {
-            first.push(target);
-        }
-    }
-    first
+fn first_of_each_subject(targets: &[Target]) -> impl Iterator<Item = &Target> {
+    let mut known = HashSet::new();
+    targets.iter().filter(move |target| known.insert(target.subject()))
 }
 
 /// Returns the permissions in the format of the nats-server configuration.
@@ -146,7 +138,7 @@ mod tests {
         let host = |host: &str| Target::Host { host: host.to_owned(), port: 1 };
         let service = |name: &str| Target::Service(name.parse().unwrap());
         let targets = [host("a"), service("x"), host("b"), service("y"), service("x")];
-        let first: Vec<_> = first_of_each_subject(&targets).into_iter().cloned().collect();
+        let first: Vec<_> = first_of_each_subject(&targets).cloned().collect();
         assert_eq!(first, [host("a"), service("x"), service("y")]);
     }
 }

@@ -52,8 +52,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns the subject of requests for this target.
-    pub(crate) fn subject(&self) -> String {
+    /// Returns the subject of requests for this target. All hosts have the same one.
+    pub fn subject(&self) -> String {
         match self {
             Self::Host { .. } => subject::REQUEST.to_owned(),
             Self::Service(name) => subject::service(name),
