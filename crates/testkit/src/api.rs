@@ -1,4 +1,4 @@
-//! Calls to the control API of a running fault-proxy.
+//! Calls to an API over HTTP, such as the control API of a running fault-proxy.
 
 use std::net::SocketAddr;
 use std::time::Duration;

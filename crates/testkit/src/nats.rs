@@ -1,10 +1,10 @@
 //! NATS servers that can be killed, restarted and paused.
 
 mod cluster;
-mod monitor;
 pub mod program;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpStream},
@@ -19,6 +19,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
+    api::Api,
     ports::free_port,
     process::{ServerProcess, Stop},
     usage,
@@ -143,14 +144,22 @@ impl NatsServer {
     ///
     /// # Panics
     ///
-    /// Panics if the server does not respond within ten seconds, because it has ended or is paused.
+    /// Panics if the server does not respond within 20 seconds, because it has ended or is paused.
     pub fn subscriptions(&self) -> u64 {
-        monitor::numbers(self.monitor, "/connz?limit=1000000", "subscriptions").into_iter().sum()
+        let report = self.report("/connz?limit=1000000");
+        let clients = report["connections"].as_array().expect("/connz lists the clients");
+        clients.iter().filter_map(|client| client["subscriptions"].as_u64()).sum()
     }
 
     /// Returns the number of clients that are connected to this server. Panics like [`Self::subscriptions`].
     pub fn connections(&self) -> u64 {
-        monitor::numbers(self.monitor, "/varz", "connections").into_iter().sum()
+        self.report("/varz")["connections"].as_u64().expect("/varz counts the clients")
+    }
+
+    /// Returns what the server's monitoring endpoint reports.
+    fn report(&self, path: &str) -> Value {
+        let report = Api::new(self.monitor).get(path);
+        report.unwrap_or_else(|error| panic!("no response from http://{}{path}: {error:#}", self.monitor))
     }
 
     fn wait_until_accepting(&self, process: &mut ServerProcess) {
