@@ -9,7 +9,7 @@ use fault_proxy_nats::Encoding;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use support::{Tunnel, in_time};
-use testkit::{FarEnd, NatsServer};
+use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -59,10 +59,10 @@ async fn read(messages: &mut Subscriber, id: &str, bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_legacy_client_is_served() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let client = connect(&nats).await;
-    let reply = ask(&client, "127.0.0.1", far_end.addr().port()).await;
+    let reply = ask(&client, "127.0.0.1", upstream.addr().port()).await;
     assert_eq!(reply["Metadata"], json!({}));
     let id = String::from_utf8(base64(reply["Data"].as_str().expect("an ID"))).expect("text");
     let mut messages = client.subscribe(format!("p.data.to_client.{id}")).await.expect("subscribed");
@@ -78,11 +78,11 @@ async fn a_legacy_client_is_served() {
 
 #[tokio::test]
 async fn what_a_server_says_first_waits_for_a_legacy_client_to_listen() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::banner(b"220 ready\r\n"));
-    let _tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (nats, upstream) = (NatsServer::start(), TcpServer::banner(b"220 ready\r\n"));
+    let _tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let client = connect(&nats).await;
     for late in 0..20 {
-        let reply = ask(&client, "127.0.0.1", far_end.addr().port()).await;
+        let reply = ask(&client, "127.0.0.1", upstream.addr().port()).await;
         let id = String::from_utf8(base64(reply["Data"].as_str().expect("an ID"))).expect("text");
         sleep(Duration::from_millis(late)).await;
         let mut messages = client.subscribe(format!("p.data.to_client.{id}")).await.expect("subscribed");
@@ -109,9 +109,9 @@ async fn a_legacy_client_hears_of_a_refusal_in_a_text_with_a_space() {
 
 #[tokio::test]
 async fn a_host_in_disguise_is_refused_before_it_is_dialed() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let _tunnel = Tunnel::to(&nats, far_end.addr()).await;
-    let (client, port) = (connect(&nats).await, far_end.addr().port());
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let _tunnel = Tunnel::to(&nats, upstream.addr()).await;
+    let (client, port) = (connect(&nats).await, upstream.addr().port());
     for host in [r"\049\050\055.0.0.1", r"\108ocalhost", r"local\host", "127.0.0.1%lo", "[127.0.0.1]", "a..b"]
     {
         let reply = ask(&client, host, port).await;
@@ -126,10 +126,10 @@ async fn a_host_in_disguise_is_refused_before_it_is_dialed() {
 
 #[tokio::test]
 async fn without_headers_a_requests_metadata_counts() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let _tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let _tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let client = connect(&nats).await;
-    let port = far_end.addr().port().to_string();
+    let port = upstream.addr().port().to_string();
     let request = message("", b"", json!({"remote_host": "127.0.0.1", "remote_port": port}));
     let reply = in_time("the reply", client.request("proxy.request", request.into())).await.expect("served");
     let reply: Value = serde_json::from_slice(&reply.payload).expect("JSON");

@@ -9,7 +9,7 @@ use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use support::{FOREVER, Tunnel, in_time};
-use testkit::{FarEnd, NatsServer, free_port};
+use testkit::{NatsServer, TcpServer, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -161,8 +161,8 @@ async fn a_repeated_request_is_dialed_once_and_answered_the_same() {
 #[tokio::test]
 async fn a_refusal_is_repeated_too() {
     let nats = NatsServer::start();
-    let (far_end, port) = (FarEnd::echo(), free_port());
-    let _tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (upstream, port) = (TcpServer::echo(), free_port());
+    let _tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let client = connect(&nats).await;
     let mut replies = client.subscribe("inbox").await.expect("subscribed");
     let request = || headers(port, &[("proxy-request", "one")]);
@@ -201,8 +201,8 @@ async fn a_session_ends_whose_client_does_not_listen_any_more() {
 
 #[tokio::test]
 async fn sessions_that_begin_are_not_disturbed_by_their_first_frames_time() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let mut application = TcpStream::connect(tunnel.addr).await.expect("listening");
     tokio::time::sleep(Duration::from_secs(11)).await;
     application.write_all(b"x").await.expect("open");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fault_proxy_nats::Encoding;
 use support::{Tunnel, in_time};
-use testkit::{FarEnd, NatsServer, Pattern};
+use testkit::{NatsServer, Pattern, TcpServer};
 use tokio::task::spawn_blocking;
 
 const BYTES: usize = 64 << 20;
@@ -44,8 +44,8 @@ fn echo_all(addr: SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_again_and_again_loses_no_byte() {
     for encodings in [vec![Encoding::Binary], vec![Encoding::Json]] {
-        let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-        let tunnel = Tunnel::to_with(&nats, far_end.addr(), &encodings).await;
+        let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+        let tunnel = Tunnel::to_with(&nats, upstream.addr(), &encodings).await;
         let addr = tunnel.addr;
         let transfer = spawn_blocking(move || echo_all(addr));
         let nats = spawn_blocking(move || {

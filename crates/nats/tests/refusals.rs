@@ -5,7 +5,7 @@ mod support;
 use futures_util::StreamExt;
 use serde_json::json;
 use support::{Tunnel, in_time};
-use testkit::{FarEnd, NatsServer};
+use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -24,8 +24,8 @@ async fn refuse_as_an_old_server(nats: &NatsServer, reason: &str) {
 
 #[tokio::test]
 async fn an_old_server_that_may_not_reach_the_target_leaves_it_to_another() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let tunnel = Tunnel::to(&nats, upstream.addr()).await;
     let old = refuse_as_an_old_server(&nats, "refused: 127.0.0.1 port 1 is not allowed here");
     let visits = async {
         for _ in 0..50 {

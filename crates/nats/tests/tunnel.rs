@@ -5,15 +5,15 @@ mod support;
 use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
 use support::{Tunnel, in_time};
-use testkit::{FarEnd, NatsServer};
+use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn bytes_go_there_and_back_and_a_half_close_too() {
     for encodings in [vec![Encoding::Binary, Encoding::Json], vec![Encoding::Json]] {
-        let (nats, far_end) = (NatsServer::start(), FarEnd::reply_after_eof());
-        let tunnel = Tunnel::to_with(&nats, far_end.addr(), &encodings).await;
+        let (nats, upstream) = (NatsServer::start(), TcpServer::reply_after_eof());
+        let tunnel = Tunnel::to_with(&nats, upstream.addr(), &encodings).await;
         let mut client = TcpStream::connect(tunnel.addr).await.expect("listening");
         client.write_all(b"there").await.expect("open");
         client.shutdown().await.expect("open");
@@ -46,8 +46,8 @@ async fn a_service_that_nobody_offers_is_refused_at_once() {
 #[tokio::test]
 async fn what_is_no_message_of_a_session_is_dropped_and_the_session_goes_on() {
     for encodings in [vec![Encoding::Binary], vec![Encoding::Json]] {
-        let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-        let tunnel = Tunnel::to_with(&nats, far_end.addr(), &encodings).await;
+        let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+        let tunnel = Tunnel::to_with(&nats, upstream.addr(), &encodings).await;
         let stranger = async_nats::connect(nats.url()).await.expect("nats-server runs");
         let mut seen = stranger.subscribe("p.data.to_server.*").await.expect("subscribed");
         stranger.flush().await.expect("connected");

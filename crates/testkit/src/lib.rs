@@ -15,7 +15,7 @@
 //! | [`certs`] | certificate authorities and signed certificates, as PEM files |
 //! | [`pattern`] | a byte stream in which each byte shows its offset |
 //! | [`session`] | what both ends of a session send and receive |
-//! | [`far_end`] | small TCP servers on threads |
+//! | [`tcp_server`] | small TCP servers on threads |
 //! | [`api`] | calls to a control API |
 //! | [`daemon`] | the programs of this project, with their output |
 //! | [`clients`] | directories of client libraries and tools |
@@ -29,12 +29,12 @@
 //! ```
 //! use std::{io::{Read, Write}, net::{Shutdown, TcpStream}};
 //!
-//! let upstream = testkit::FarEnd::echo();
-//! let mut client = TcpStream::connect(upstream.addr()).expect("the far end listens");
-//! client.write_all(b"there and back").expect("the far end reads");
+//! let upstream = testkit::TcpServer::echo();
+//! let mut client = TcpStream::connect(upstream.addr()).expect("the server listens");
+//! client.write_all(b"there and back").expect("the server reads");
 //! client.shutdown(Shutdown::Write).expect("the client is connected");
 //! let mut reply = String::new();
-//! client.read_to_string(&mut reply).expect("the far end answers");
+//! client.read_to_string(&mut reply).expect("the server answers");
 //! assert_eq!(reply, "there and back");
 //! ```
 
@@ -43,7 +43,6 @@ pub mod certs;
 pub mod clients;
 pub mod daemon;
 pub mod defaults;
-pub mod far_end;
 pub mod haproxy;
 pub mod manual;
 pub mod nats;
@@ -59,12 +58,12 @@ pub mod process;
 pub mod redis;
 pub mod service_manager;
 pub mod session;
+pub mod tcp_server;
 pub mod usage;
 
 pub use api::Api;
 pub use certs::Certificates;
 pub use daemon::Daemon;
-pub use far_end::{FarEnd, abort};
 pub use haproxy::Haproxy;
 pub use nats::{NatsCluster, NatsServer, nats_server, nats_servers};
 pub use nginx::Nginx;
@@ -75,4 +74,6 @@ pub use process::{ServerProcess, Stop, require};
 pub use redis::{Redis, RedisCluster};
 pub use rustix::process::Signal;
 pub use service_manager::ServiceManager;
+// FarEnd is the previous name, which tests of other crates still use.
+pub use tcp_server::{TcpServer, TcpServer as FarEnd, abort};
 pub use usage::{cpu_seconds, open_descriptors, resident_bytes, threads};

@@ -5,11 +5,11 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
     process::{Command, Stdio},
 };
-use testkit::{Certificates, FarEnd, Haproxy, free_port, require};
+use testkit::{Certificates, Haproxy, TcpServer, free_port, require};
 
 #[test]
 fn a_tcp_proxy() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let config = format!(
         "defaults\n mode tcp\n timeout connect 10s\n timeout client 1m\n timeout server 1m\n\
@@ -47,7 +47,7 @@ fn greeting_over_tls(port: u16, alpn: &[&str]) -> String {
 
 #[test]
 fn direct_tls_takes_only_clients_that_ask_for_postgresql() {
-    let backend = FarEnd::banner(b"database");
+    let backend = TcpServer::banner(b"database");
     let (certificates, port) = (Certificates::generate(), free_port());
     let _server = Haproxy::pg_direct_tls(&certificates, port, backend.addr().port());
     assert_eq!(greeting_over_tls(port, &["-alpn", "postgresql"]), "database");

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use testkit::{Certificates, FarEnd, Nginx, free_port, require};
+use testkit::{Certificates, Nginx, TcpServer, free_port, require};
 
 /// curl's exit code for a certificate it does not trust.
 const UNTRUSTED: Option<i32> = Some(60);
@@ -70,7 +70,7 @@ fn a_client_certificate_is_asked_for() {
 
 #[test]
 fn a_stream_proxy_with_two_workers_ends_with_its_guard() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let config = format!(
         "worker_processes 2; events {{}} stream {{ server {{ listen {listen}; proxy_pass {}; }} }}",

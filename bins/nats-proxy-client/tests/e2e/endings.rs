@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{PATIENCE, Pair, count, eventually, free_addr};
-use testkit::{FarEnd, abort};
+use testkit::{TcpServer, abort};
 
 #[test]
 fn a_clients_half_close_gets_the_reply_that_waits_for_it() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let pair = Pair::to(far_end.addr());
     for _ in 0..20 {
         let mut client = pair.connect();
@@ -30,7 +30,7 @@ fn a_clients_half_close_gets_the_reply_that_waits_for_it() {
 #[test]
 fn an_upstreams_half_close_leaves_the_other_direction_open() {
     let (heard, hears) = channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"that is all").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut rest = Vec::new();
@@ -73,7 +73,7 @@ fn a_name_that_does_not_resolve_is_a_reset_with_the_reason() {
 #[test]
 fn a_clients_reset_reaches_its_upstream() {
     let (ended, ends) = channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"!").unwrap();
         ended.send(ending(&stream)).unwrap();
     });
@@ -88,7 +88,7 @@ fn a_clients_reset_reaches_its_upstream() {
 
 #[test]
 fn an_upstreams_reset_reaches_its_client() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0]).unwrap();
         abort(stream);
     });
@@ -105,7 +105,7 @@ fn an_upstreams_reset_reaches_its_client() {
 
 #[test]
 fn a_target_that_resets_at_once_is_a_reset_and_no_end_of_file() {
-    let far_end = FarEnd::reset_on_connect();
+    let far_end = TcpServer::reset_on_connect();
     let pair = Pair::to(far_end.addr());
     for _ in 0..50 {
         assert_eq!(ending(&pair.connect()), Err(ErrorKind::ConnectionReset));
@@ -114,7 +114,7 @@ fn a_target_that_resets_at_once_is_a_reset_and_no_end_of_file() {
 
 #[test]
 fn an_upstream_may_speak_first() {
-    let far_end = FarEnd::banner(b"220 ready\r\n");
+    let far_end = TcpServer::banner(b"220 ready\r\n");
     let pair = Pair::to(far_end.addr());
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -134,7 +134,7 @@ fn an_upstream_may_speak_first() {
 
 #[test]
 fn a_session_may_be_silent_for_long() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let pair = Pair::with(far_end.addr(), &["--max-outage", "3s"], &["--max-outage", "3s"]);
     let client = pair.connect();
     round_trip(&client, b"before").unwrap();

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use crate::support::Pair;
 use crate::support::bytes::round_trip;
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 const LATENCY: [&str; 3] = ["--with-latency", "--latency-mean", "200ms"];
 
 #[test]
 fn latency_on_either_side_delays_a_round_trip() {
-    let far_end = FarEnd::echo();
+    let upstream = TcpServer::echo();
     for (of_server, of_client, at_least) in
         [(&LATENCY[..], &[][..], 200), (&[], &LATENCY, 200), (&LATENCY, &LATENCY, 400)]
     {
-        let pair = Pair::with(far_end.addr(), of_server, of_client);
+        let pair = Pair::with(upstream.addr(), of_server, of_client);
         let client = pair.connect();
         round_trip(&client, b"the first also opens the session").unwrap();
         for _ in 0..3 {

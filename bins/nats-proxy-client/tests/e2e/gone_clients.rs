@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use crate::support::bytes::round_trip;
 use crate::support::{PATIENCE, Pair};
-use testkit::{FarEnd, NatsServer, Signal};
+use testkit::{NatsServer, Signal, TcpServer};
 
 /// An echo that counts its connections.
-fn counting_echo() -> (FarEnd, Arc<AtomicUsize>) {
+fn counting_echo() -> (TcpServer, Arc<AtomicUsize>) {
     let dials = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&dials);
-    let far_end = FarEnd::start(move |stream| {
+    let upstream = TcpServer::start(move |stream| {
         counted.fetch_add(1, Ordering::SeqCst);
         io::copy(&mut &stream, &mut &stream).ok();
         stream.shutdown(Shutdown::Write).ok();
     });
-    (far_end, dials)
+    (upstream, dials)
 }
 
 #[test]
 fn a_server_that_was_stopped_dials_for_none_of_the_clients_that_gave_up() {
-    let (far_end, dials) = counting_echo();
+    let (upstream, dials) = counting_echo();
     // The client waits for 5 s longer, the time of the way there and back.
-    let pair = Pair::with(far_end.addr(), &[], &["--connect-timeout", "1s"]);
+    let pair = Pair::with(upstream.addr(), &[], &["--connect-timeout", "1s"]);
     pair.server.signal(Signal::STOP);
     let stopped = Instant::now();
     let clients: Vec<_> = (0..20).map(|_| pair.connect()).collect();
@@ -64,10 +64,10 @@ pub(crate) fn flood(nats: &NatsServer, targets: impl IntoIterator<Item = (String
 
 #[test]
 fn two_thousand_requests_of_a_client_that_never_reads_hold_up_no_others() {
-    let (far_end, _) = counting_echo();
-    let pair = Pair::with(far_end.addr(), &["--max-sessions", "100"], &[]);
+    let (upstream, _) = counting_echo();
+    let pair = Pair::with(upstream.addr(), &["--max-sessions", "100"], &[]);
     let start = Instant::now();
-    let target = ("127.0.0.1".to_owned(), far_end.addr().port());
+    let target = ("127.0.0.1".to_owned(), upstream.addr().port());
     let _flooder = flood(&pair.nats, std::iter::repeat_n(target, 2000));
     for _ in 0..3 {
         round_trip(&pair.connect(), b"a client that waits").expect("served");

@@ -6,12 +6,12 @@ use std::process::Command;
 use crate::support::bytes::{ending, round_trip};
 use crate::support::http::{get, metric};
 use crate::support::{PATIENCE, Pair, client_binary, eventually, free_addr, server_binary, spawn};
-use testkit::{FarEnd, NatsServer, ServiceManager, Signal};
+use testkit::{NatsServer, ServiceManager, Signal, TcpServer};
 
-fn pair_with_health(far_end: &FarEnd) -> (Pair, [SocketAddr; 2]) {
+fn pair_with_health(upstream: &TcpServer) -> (Pair, [SocketAddr; 2]) {
     let [of_server, of_client] = std::array::from_fn(|_| free_addr());
     let (server, client) = (of_server.to_string(), of_client.to_string());
-    let pair = Pair::with(far_end.addr(), &["--listen-addr", &server], &["--health-addr", &client]);
+    let pair = Pair::with(upstream.addr(), &["--listen-addr", &server], &["--health-addr", &client]);
     pair.server.wait_for_line(&format!("health on {of_server}"));
     pair.client.wait_for_line(&format!("health on {of_client}"));
     (pair, [of_server, of_client])
@@ -19,8 +19,8 @@ fn pair_with_health(far_end: &FarEnd) -> (Pair, [SocketAddr; 2]) {
 
 #[test]
 fn readiness_is_that_of_the_connection_to_nats() {
-    let far_end = FarEnd::echo();
-    let (pair, endpoints) = pair_with_health(&far_end);
+    let upstream = TcpServer::echo();
+    let (pair, endpoints) = pair_with_health(&upstream);
     for endpoint in endpoints {
         for path in ["/health", "/livez", "/readyz"] {
             assert_eq!(get(endpoint, path), (200, "ok\n".to_owned()), "{path}");
@@ -56,8 +56,8 @@ fn name(endpoints: &[SocketAddr; 2], endpoint: SocketAddr, metric: &str) -> Stri
 
 #[test]
 fn sessions_and_bytes_are_counted() {
-    let far_end = FarEnd::echo();
-    let (pair, endpoints) = pair_with_health(&far_end);
+    let upstream = TcpServer::echo();
+    let (pair, endpoints) = pair_with_health(&upstream);
     for _ in 0..3 {
         let client = pair.connect();
         round_trip(&client, b"ten bytes!").unwrap();

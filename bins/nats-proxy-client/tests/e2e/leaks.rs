@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{MIB, Pair, eventually};
-use testkit::{FarEnd, abort, open_descriptors, resident_bytes};
+use testkit::{TcpServer, abort, open_descriptors, resident_bytes};
 
 /// The server's, for requests and for repeated ones, and the client's, for notices.
 const IDLE: u64 = 3;
@@ -39,8 +39,8 @@ fn visits(pair: &Pair, total: usize) {
 }
 
 /// Echoes, until a byte asks for a reset.
-fn far_end() -> FarEnd {
-    FarEnd::start(|mut stream| {
+fn upstream() -> TcpServer {
+    TcpServer::start(|mut stream| {
         let mut buffer = [0; 64];
         while let Ok(got) = stream.read(&mut buffer)
             && got > 0
@@ -56,8 +56,8 @@ fn far_end() -> FarEnd {
 
 #[test]
 fn ten_thousand_sessions_leave_no_subscription_no_descriptor_and_no_memory() {
-    let far_end = far_end();
-    let pair = Pair::to(far_end.addr());
+    let upstream = upstream();
+    let pair = Pair::to(upstream.addr());
     let processes = [pair.client.pid(), pair.server.pid()];
     let descriptors = processes.map(open_descriptors);
     visits(&pair, 1_600);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::bytes::round_trip;
 use crate::support::member::{Member, REQUEST};
 use crate::support::{self, Client, MIB, Server, patient};
-use testkit::{Daemon, FarEnd, NatsServer, resident_bytes};
+use testkit::{Daemon, NatsServer, TcpServer, resident_bytes};
 
 const LIMIT: [&str; 2] = ["--memory-limit", "16MiB"];
 /// Memory that the limit does not count: messages on their way through the program.
@@ -20,8 +20,8 @@ const WARNING: &str = "memory limit reached";
 const OF_RELIABLE: &str = "proxy-version: 1\r\nproxy-encodings: binary\r\n";
 
 /// Accepts and never reads, until it has had a byte for too long.
-fn deaf() -> FarEnd {
-    FarEnd::start(|stream| {
+fn deaf() -> TcpServer {
+    TcpServer::start(|stream| {
         while stream.peek(&mut [0]).is_ok_and(|length| length > 0) {
             thread::sleep(Duration::from_millis(100));
         }
@@ -29,8 +29,8 @@ fn deaf() -> FarEnd {
 }
 
 /// Sends as much as it may.
-fn talking() -> FarEnd {
-    FarEnd::start(|mut stream| while stream.write_all(&[7; 64 << 10]).is_ok() {})
+fn talking() -> TcpServer {
+    TcpServer::start(|mut stream| while stream.write_all(&[7; 64 << 10]).is_ok() {})
 }
 
 /// A program that is attacked, and an honest session through it.
@@ -73,7 +73,7 @@ fn flood(member: &mut Member, subject: &str, id: &str, attacked: &Attacked<'_>) 
 
 #[test]
 fn plain_sessions_to_a_target_that_does_not_read_are_ended() {
-    let (nats, deaf, echo) = (NatsServer::start(), deaf(), FarEnd::echo());
+    let (nats, deaf, echo) = (NatsServer::start(), deaf(), TcpServer::echo());
     let server = Server::with(&nats.url(), &LIMIT);
     let client = Client::to(&nats.url(), echo.addr());
     let attacked = Attacked::new(&server, client.connect());
@@ -89,7 +89,7 @@ fn plain_sessions_to_a_target_that_does_not_read_are_ended() {
 
 #[test]
 fn peers_that_never_acknowledge_are_stopped_and_ended() {
-    let (nats, talking, echo) = (NatsServer::start(), talking(), FarEnd::echo());
+    let (nats, talking, echo) = (NatsServer::start(), talking(), TcpServer::echo());
     let server = Server::with(&nats.url(), &LIMIT);
     let client = Client::to(&nats.url(), echo.addr());
     let attacked = Attacked::new(&server, client.connect());
@@ -118,7 +118,7 @@ fn peers_that_never_acknowledge_are_stopped_and_ended() {
 
 #[test]
 fn a_server_that_sends_too_much_is_ended_by_the_client() {
-    let (nats, honest_nats, echo) = (NatsServer::start(), NatsServer::start(), FarEnd::echo());
+    let (nats, honest_nats, echo) = (NatsServer::start(), NatsServer::start(), TcpServer::echo());
     let _server = Server::at(&honest_nats.url());
     let honest = Client::to(&honest_nats.url(), echo.addr());
     let mut member = Member::at(nats.addr());
@@ -145,7 +145,7 @@ fn a_server_that_sends_too_much_is_ended_by_the_client() {
 
 #[test]
 fn large_requests_are_refused() {
-    let (nats, echo) = (NatsServer::start(), FarEnd::echo());
+    let (nats, echo) = (NatsServer::start(), TcpServer::echo());
     let server = Server::at(&nats.url());
     let mut member = Member::at(nats.addr());
     let data = base64_simd::STANDARD.encode_to_string(vec![7; 64 << 10]);

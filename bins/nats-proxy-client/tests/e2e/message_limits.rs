@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::bytes::round_trip;
 use crate::support::http::get;
 use crate::support::{Client, Server, eventually, free_addr};
-use testkit::{FarEnd, NatsServer, free_port};
+use testkit::{NatsServer, TcpServer, free_port};
 
 /// A session that is not ended is silent for `--max-outage`.
 const MAX_OUTAGE: Duration = Duration::from_secs(60);
@@ -53,8 +53,8 @@ fn assert_reset(mut stream: &TcpStream) {
 #[test]
 fn sessions_end_with_the_reason_in_both_logs_and_a_larger_limit_needs_no_restart() {
     for size in [200, 300, 383] {
-        let (nats, far_end) = (NatsServer::with_config(LARGE), FarEnd::echo());
-        let programs = Programs::start(&nats, &nats, far_end.addr());
+        let (nats, upstream) = (NatsServer::with_config(LARGE), TcpServer::echo());
+        let programs = Programs::start(&nats, &nats, upstream.addr());
         let open = programs.client.connect();
         round_trip(&open, b"open").unwrap();
         nats.reload(&format!("max_payload: {size}"));
@@ -81,12 +81,12 @@ fn sessions_end_with_the_reason_in_both_logs_and_a_larger_limit_needs_no_restart
 #[test]
 fn a_limit_on_one_side_ends_sessions_on_both_and_only_that_side_is_not_ready() {
     for limited_server in [false, true] {
-        let (port, far_end) = (free_port(), FarEnd::echo());
+        let (port, upstream) = (free_port(), TcpServer::echo());
         let hub = NatsServer::with_config(&format!("leafnodes {{ host: 127.0.0.1, port: {port} }}"));
         let remotes = format!("leafnodes {{ remotes: [ {{ url: \"nats://127.0.0.1:{port}\" }} ] }}");
         let leaf = NatsServer::with_config(&format!("{LARGE}\n{remotes}"));
         let (of_server, of_client) = if limited_server { (&leaf, &hub) } else { (&hub, &leaf) };
-        let programs = Programs::start(of_server, of_client, far_end.addr());
+        let programs = Programs::start(of_server, of_client, upstream.addr());
         let open = programs.client.connect();
         round_trip(&open, b"open").unwrap();
         leaf.reload(&format!("max_payload: 300\n{remotes}"));

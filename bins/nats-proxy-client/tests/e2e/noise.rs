@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use crate::support::bytes::round_trip;
 use crate::support::http::get;
 use crate::support::{self, Client, Server, count, eventually, free_addr};
-use testkit::{FarEnd, NatsServer};
+use testkit::{NatsServer, TcpServer};
 
 const REQUEST: &str = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
 const REPEATS: usize = 1000;
@@ -30,9 +30,9 @@ fn repeat(nats: &NatsServer, host: &str, port: u16, body: &str) {
 
 #[test]
 fn requests_that_are_repeated_are_a_few_lines_with_a_count() {
-    let (nats, far_end, closed) = (NatsServer::start(), FarEnd::echo(), free_addr());
+    let (nats, upstream, closed) = (NatsServer::start(), TcpServer::echo(), free_addr());
     let server = Server::with(&nats.url(), &["--deny", "127.0.0.1:9"]);
-    let client = Client::to(&nats.url(), far_end.addr());
+    let client = Client::to(&nats.url(), upstream.addr());
     for (host, port, body, needle) in [
         ("127.0.0.1", 9, REQUEST, "is denied here"),
         (r"\115ecret", 9, REQUEST, "is not a host name"),
@@ -65,11 +65,11 @@ fn occupy(endpoint: SocketAddr) -> Vec<TcpStream> {
 
 #[test]
 fn idle_connections_keep_no_probe_from_its_answer() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
     let [of_server, of_client] = std::array::from_fn(|_| free_addr());
     let _server = Server::with(&nats.url(), &["--listen-addr", &of_server.to_string()]);
     let flags = ["--health-addr", &of_client.to_string()];
-    let _client = Client::with(&nats.url(), far_end.addr(), &flags);
+    let _client = Client::with(&nats.url(), upstream.addr(), &flags);
     for endpoint in [of_server, of_client] {
         let held = occupy(endpoint);
         for path in ["/livez", "/readyz"] {

@@ -10,14 +10,14 @@ use std::time::Duration;
 use crate::support::bytes::{ending, round_trip};
 use crate::support::flood::Flood;
 use crate::support::{Client, PATIENCE, Pair, Server, count, eventually, free_addr};
-use testkit::{FarEnd, NatsCluster, Signal};
+use testkit::{NatsCluster, Signal, TcpServer};
 
 const LOST: &str = "the connection to NATS is lost";
 const AGAIN: &str = "connected to NATS again";
 
 #[test]
 fn a_hung_server_is_noticed_and_its_sessions_go_on_afterwards() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let pair = Pair::to(far_end.addr());
     let flood = Flood::through(pair.connect());
     flood.wait_for_mib(8);
@@ -34,7 +34,7 @@ fn a_hung_server_is_noticed_and_its_sessions_go_on_afterwards() {
 
 #[test]
 fn a_client_that_connects_while_nats_is_away_is_served_when_it_is_back() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let pair = Pair::with(far_end.addr(), &[], &["--connect-timeout", "40s"]);
     pair.nats.kill();
     pair.both_log(LOST);
@@ -49,7 +49,7 @@ fn a_client_that_connects_while_nats_is_away_is_served_when_it_is_back() {
 
 #[test]
 fn sessions_that_begin_and_end_while_nats_blinks_are_all_served() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let pair = Pair::to(far_end.addr());
     let (is_enough, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -79,7 +79,7 @@ fn sessions_that_begin_and_end_while_nats_blinks_are_all_served() {
 #[test]
 fn an_outage_beyond_its_limit_resets_both_ends_with_the_reason() {
     let (ended, ends) = channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         if round_trip_of_upstream(&stream) {
             ended.send(ending(&stream)).unwrap();
         }
@@ -106,7 +106,7 @@ fn round_trip_of_upstream(mut stream: &TcpStream) -> bool {
 
 #[test]
 fn sessions_survive_the_death_of_either_ends_node() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let cluster = NatsCluster::start(3);
     // Each program knows one node, and learns of the others from it.
     let server = Server::at(&cluster.nodes[1].url());
@@ -130,7 +130,7 @@ fn sessions_survive_the_death_of_either_ends_node() {
 
 #[test]
 fn a_node_that_shuts_down_in_lame_duck_mode_takes_no_session_along() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let cluster = NatsCluster::start(2);
     let server = Server::at(&cluster.nodes[0].url());
     let client = Client::to(&cluster.nodes[0].url(), far_end.addr());
@@ -146,7 +146,7 @@ fn a_node_that_shuts_down_in_lame_duck_mode_takes_no_session_along() {
 
 #[test]
 fn of_several_urls_one_that_answers_is_enough() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let cluster = NatsCluster::start(2);
     let urls = format!("{},nats://{}", cluster.urls(), free_addr());
     let _server = Server::at(&urls);
@@ -157,7 +157,7 @@ fn of_several_urls_one_that_answers_is_enough() {
 
 #[test]
 fn a_dead_server_program_is_a_reset_after_the_limit() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let pair = Pair::with(far_end.addr(), &[], &["--max-outage", "3s"]);
     let client = pair.connect();
     round_trip(&client, b"!").unwrap();
@@ -169,7 +169,7 @@ fn a_dead_server_program_is_a_reset_after_the_limit() {
 #[test]
 fn a_dead_client_program_is_a_reset_after_the_limit() {
     let (ended, ends) = channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         assert!(round_trip_of_upstream(&stream));
         ended.send(ending(&stream)).unwrap();
     });

@@ -10,7 +10,7 @@ use crate::support::bytes::round_trip;
 use crate::support::http::{get, metric};
 use crate::support::member::{Member, REQUEST};
 use crate::support::{Client, Server, client_binary, count, eventually, free_addr, server_binary};
-use testkit::{Daemon, FarEnd, NatsServer};
+use testkit::{Daemon, NatsServer, TcpServer};
 
 /// A session without this handling is silent for `--max-outage`.
 const MAX_OUTAGE: Duration = Duration::from_secs(60);
@@ -44,8 +44,8 @@ fn url(nats: &NatsServer, user: &str) -> String {
     nats.url().replace("nats://", &format!("nats://{user}:{user}@"))
 }
 
-fn pair(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client) {
-    (Server::at(&url(nats, "server")), Client::to(&url(nats, "client"), far_end.addr()))
+fn pair(nats: &NatsServer, upstream: &TcpServer) -> (Server, Client) {
+    (Server::at(&url(nats, "server")), Client::to(&url(nats, "client"), upstream.addr()))
 }
 
 /// Writing comes after the reset on a busy machine.
@@ -66,11 +66,11 @@ struct Health {
     client: SocketAddr,
 }
 
-fn pair_with_health(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client, Health) {
+fn pair_with_health(nats: &NatsServer, upstream: &TcpServer) -> (Server, Client, Health) {
     let health = Health { server: free_addr(), client: free_addr() };
     let (of_server, of_client) = (health.server.to_string(), health.client.to_string());
     let server = Server::with(&url(nats, "server"), &["--listen-addr", &of_server]);
-    let client = Client::with(&url(nats, "client"), far_end.addr(), &["--health-addr", &of_client]);
+    let client = Client::with(&url(nats, "client"), upstream.addr(), &["--health-addr", &of_client]);
     (server, client, health)
 }
 
@@ -85,8 +85,8 @@ fn a_program_without_a_right_is_not_ready_and_its_clients_are_reset_with_the_rig
         ("client publish p.data.to_server.*", false, "publish to p.data.to_server.*", true),
         ("server publish p.data.to_client.*", true, "publish to p.data.to_client.*", true),
     ] {
-        let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
-        let (server, client, health) = pair_with_health(&nats, &far_end);
+        let (nats, upstream) = (NatsServer::with_config(&users(missing)), TcpServer::echo());
+        let (server, client, health) = pair_with_health(&nats, &upstream);
         let (lacking, whole) =
             if at_server { (health.server, health.client) } else { (health.client, health.server) };
         eventually("it is not ready", || get(lacking, "/readyz").0 == 503);
@@ -109,8 +109,8 @@ fn rights_that_are_given_make_both_ready_and_work_without_a_restart() {
     for missing in
         ["server subscribe proxy.>", "server subscribe p.data.to_server.*", "client subscribe _INBOX.>"]
     {
-        let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
-        let (_server, client, health) = pair_with_health(&nats, &far_end);
+        let (nats, upstream) = (NatsServer::with_config(&users(missing)), TcpServer::echo());
+        let (_server, client, health) = pair_with_health(&nats, &upstream);
         eventually("one is not ready", || {
             get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
         });
@@ -173,9 +173,9 @@ fn the_permissions_that_check_prints_are_enough() {
         format!("{{ user: {user}, password: {user}, permissions: {{ {block} }}")
     };
     let config = format!("authorization {{ users: [ {}, {} ] }}", block("server"), block("client"));
-    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::with_config(&config), TcpServer::echo());
     assert!(check(&nats, "client").1.contains("no server listens"));
-    let (_server, client) = pair(&nats, &far_end);
+    let (_server, client) = pair(&nats, &upstream);
     round_trip(&client.connect(), b"permitted").unwrap();
     assert!(check(&nats, "client").1.contains("answered after"));
     for user in ["server", "client"] {
@@ -199,8 +199,8 @@ fn check_tells_the_limits() {
 #[test]
 fn many_errors_are_a_few_lines_and_a_count() {
     let config = users("client publish p.data.to_server.*");
-    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
-    let (server, client, health) = pair_with_health(&nats, &far_end);
+    let (nats, upstream) = (NatsServer::with_config(&config), TcpServer::echo());
+    let (server, client, health) = pair_with_health(&nats, &upstream);
     for _ in 0..200 {
         assert_reset(&client.connect());
     }
@@ -226,8 +226,8 @@ fn has_ended(log: &Daemon, right: &str) -> bool {
 #[test]
 fn rights_that_are_taken_away_end_open_sessions_at_both_ends_until_they_are_back() {
     for (missing, at_server, right) in DATA_RIGHTS {
-        let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
-        let (server, client, health) = pair_with_health(&nats, &far_end);
+        let (nats, upstream) = (NatsServer::with_config(&users("")), TcpServer::echo());
+        let (server, client, health) = pair_with_health(&nats, &upstream);
         let open = client.connect();
         round_trip(&open, b"all rights").unwrap();
         nats.reload(&users(missing));
@@ -254,8 +254,8 @@ fn rights_that_are_taken_away_end_open_sessions_at_both_ends_until_they_are_back
 #[test]
 fn the_first_connection_after_a_right_was_taken_away_is_reset_as_well() {
     for (missing, _, right) in DATA_RIGHTS {
-        let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
-        let (server, client) = pair(&nats, &far_end);
+        let (nats, upstream) = (NatsServer::with_config(&users("")), TcpServer::echo());
+        let (server, client) = pair(&nats, &upstream);
         round_trip(&client.connect(), b"all rights").unwrap();
         eventually("no session is left", || count(&server, "session ended") == 1);
         nats.reload(&users(missing));
@@ -269,13 +269,13 @@ fn the_first_connection_after_a_right_was_taken_away_is_reset_as_well() {
 
 #[test]
 fn all_servers_with_sessions_hear_of_a_client_that_may_not_publish() {
-    let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::with_config(&users("")), TcpServer::echo());
     let endpoints: Vec<_> = (0..4).map(|_| free_addr()).collect();
     let server = |endpoint: &SocketAddr| {
         Server::with(&url(&nats, "server"), &["--listen-addr", &endpoint.to_string()])
     };
     let servers: Vec<_> = endpoints.iter().map(server).collect();
-    let client = Client::to(&url(&nats, "client"), far_end.addr());
+    let client = Client::to(&url(&nats, "client"), upstream.addr());
     let mut open = Vec::new();
     eventually("each server has a session", || {
         let stream = client.connect();
@@ -295,8 +295,8 @@ fn all_servers_with_sessions_hear_of_a_client_that_may_not_publish() {
 
 #[test]
 fn a_report_by_a_stranger_ends_no_session() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
-    let (server, client) = (Server::at(&nats.url()), Client::to(&nats.url(), far_end.addr()));
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
+    let (server, client) = (Server::at(&nats.url()), Client::to(&nats.url(), upstream.addr()));
     let mut stranger = Member::at(nats.addr());
     stranger.subscribe("proxy.request");
     // Answered, so NATS has the subscription.
@@ -318,9 +318,9 @@ fn a_report_by_a_stranger_ends_no_session() {
 
 #[test]
 fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
-    let (nats, far_end) = (NatsServer::with_config("max_subscriptions: 6"), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::with_config("max_subscriptions: 6"), TcpServer::echo());
     let report = check(&nats, "server").1;
-    let (server, client, health) = pair_with_health(&nats, &far_end);
+    let (server, client, health) = pair_with_health(&nats, &upstream);
     let mut open = Vec::new();
     let start = Instant::now();
     let refused = loop {
@@ -370,8 +370,8 @@ fn check_fails_if_no_session_is_possible() {
 #[test]
 fn a_reply_that_nats_refuses_is_logged_with_the_permission_and_makes_no_server_unready() {
     let nats = NatsServer::with_config(&users("server publish _INBOX.>"));
-    let far_end = FarEnd::echo();
-    let (server, client, health) = pair_with_health(&nats, &far_end);
+    let upstream = TcpServer::echo();
+    let (server, client, health) = pair_with_health(&nats, &upstream);
     let waiting: Vec<_> = (0..3).map(|_| client.connect()).collect();
     server.wait_for_line("NATS refused a reply");
     let line = "permission=publish to _INBOX.>";

@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{Client, Server, count, eventually, free_addr};
-use testkit::{FarEnd, NatsServer};
+use testkit::{NatsServer, TcpServer};
 
 /// With servers of which one may reach each target.
 fn assert_others_are_asked(servers: usize) {
     const VISITS: usize = 30;
-    let (nats, far_ends) = (NatsServer::start(), [FarEnd::echo(), FarEnd::echo()]);
+    let (nats, far_ends) = (NatsServer::start(), [TcpServer::echo(), TcpServer::echo()]);
     let [one, other] = far_ends.each_ref().map(|far_end| far_end.addr().to_string());
     let closed = free_addr().to_string();
     let rules: Vec<Vec<&str>> = (0..servers)
@@ -55,7 +55,7 @@ fn the_one_server_of_ten_that_may_reach_a_target_is_found() {
 
 #[test]
 fn a_server_that_is_full_is_asked_again_when_the_others_refuse() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let (nats, far_end) = (NatsServer::start(), TcpServer::echo());
     let target = far_end.addr().to_string();
     let full = Server::with(&nats.url(), &["--max-sessions", "1"]);
     let client = Client::to(&nats.url(), &target);

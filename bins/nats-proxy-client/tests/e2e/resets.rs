@@ -9,13 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{PATIENCE, Pair};
-use testkit::{FarEnd, Pattern, require};
+use testkit::{Pattern, TcpServer, require};
 
 const ANSWER: &[u8] = b"-ERR Protocol error\r\n";
 
 /// Answers the first bytes and closes. Bytes that it has not read make its close a reset.
-fn answering() -> FarEnd {
-    FarEnd::start(|mut stream| {
+fn answering() -> TcpServer {
+    TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0; 20]).ok();
         stream.write_all(ANSWER).ok();
     })
@@ -46,37 +46,37 @@ fn assert_answered(pair: &Pair, connections: usize) {
 
 #[test]
 fn an_answer_arrives_before_the_reset_that_follows_it() {
-    let far_end = answering();
+    let upstream = answering();
     for options in [&[][..], &["--encoding", "json"]] {
-        assert_answered(&Pair::with(far_end.addr(), &[], options), 200);
+        assert_answered(&Pair::with(upstream.addr(), &[], options), 200);
     }
 }
 
 #[test]
 fn an_answer_that_a_fault_holds_arrives_before_the_reset() {
-    let far_end = answering();
+    let upstream = answering();
     let latency = ["--with-latency", "--latency-mean", "100ms", "--latency-direction", "both"];
-    assert_answered(&Pair::with(far_end.addr(), &latency, &[]), 5);
-    assert_answered(&Pair::with(far_end.addr(), &[], &latency), 5);
+    assert_answered(&Pair::with(upstream.addr(), &latency, &[]), 5);
+    assert_answered(&Pair::with(upstream.addr(), &[], &latency), 5);
 }
 
 /// Takes what clients send until their connections end.
-fn taking() -> (FarEnd, Receiver<(Vec<u8>, bool)>) {
+fn taking() -> (TcpServer, Receiver<(Vec<u8>, bool)>) {
     let (sender, takes) = channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let upstream = TcpServer::start(move |mut stream| {
         stream.write_all(b"unread").ok();
         let mut taken = Vec::new();
         let is_reset = stream.read_to_end(&mut taken).is_err();
         sender.send((taken, is_reset)).ok();
     });
-    (far_end, takes)
+    (upstream, takes)
 }
 
 #[test]
 fn what_a_client_sends_before_it_resets_arrives_before_the_reset() {
-    let (far_end, takes) = taking();
+    let (upstream, takes) = taking();
     for options in [&[][..], &["--encoding", "json"]] {
-        let pair = Pair::with(far_end.addr(), &[], options);
+        let pair = Pair::with(upstream.addr(), &[], options);
         for _ in 0..200 {
             let mut client = pair.connect();
             assert!(client.peek(&mut [0]).expect("a greeting") > 0);
@@ -90,12 +90,12 @@ fn what_a_client_sends_before_it_resets_arrives_before_the_reset() {
 
 #[test]
 fn a_half_close_before_a_reset_arrives_with_everything_before_it() {
-    let far_end = FarEnd::start(|mut stream| {
+    let upstream = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0; 20]).ok();
         stream.write_all(ANSWER).ok();
         stream.shutdown(Shutdown::Write).ok();
     });
-    assert_answered(&Pair::to(far_end.addr()), 100);
+    assert_answered(&Pair::to(upstream.addr()), 100);
 }
 
 /// Less than a window of the session, so that all of it is sent without waiting.
@@ -109,13 +109,13 @@ fn an_answer_survives_an_outage_of_nats_at_the_reset() {
     let mut answer = vec![0; HELD];
     Pattern::new(5).fill(0, &mut answer);
     let sent = answer.clone();
-    let far_end = FarEnd::start(move |mut stream| {
+    let upstream = TcpServer::start(move |mut stream| {
         stream.read_exact(&mut [0; 20]).ok();
         stream.write_all(&sent).ok();
         answered.send(()).ok();
         close.wait();
     });
-    let pair = Pair::to(far_end.addr());
+    let pair = Pair::to(upstream.addr());
     for closes_first in [false, true, false, true] {
         let mut client = pair.connect();
         client.write_all(&[b'x'; 2000]).expect("open");
@@ -136,13 +136,13 @@ fn an_answer_survives_an_outage_of_nats_at_the_reset() {
 /// curl reads nothing more once sending has failed, so an early reset would cost it the answer.
 #[test]
 fn an_upload_reads_its_refusal() {
-    let far_end = FarEnd::start(|mut stream| {
+    let upstream = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0; 100]).ok();
         let refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbig\n";
         stream.write_all(refusal).ok();
         thread::sleep(Duration::from_millis(20));
     });
-    let pair = Pair::to(far_end.addr());
+    let pair = Pair::to(upstream.addr());
     let mut body = tempfile::NamedTempFile::new().expect("the temporary directory is writable");
     body.write_all(&vec![0; 3_000_000]).expect("the file is ours");
     let url = format!("http://{}/", pair.client.addr);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{Client, PATIENCE, Pair, Server, count, eventually};
-use testkit::{FarEnd, NatsServer, Signal};
+use testkit::{NatsServer, Signal, TcpServer};
 
 const ENDED: &str = "session ended";
 
@@ -23,9 +23,9 @@ fn visit(client: &Client) {
 
 #[test]
 fn servers_share_the_sessions() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
     let servers = [Server::at(&nats.url()), Server::at(&nats.url())];
-    let client = Client::to(&nats.url(), far_end.addr());
+    let client = Client::to(&nats.url(), upstream.addr());
     (0..40).for_each(|_| visit(&client));
     let shares = || servers.each_ref().map(|server| count(server, ENDED));
     eventually("each session is some server's", || shares().iter().sum::<usize>() == 40);
@@ -34,9 +34,9 @@ fn servers_share_the_sessions() {
 
 #[test]
 fn a_server_that_leaves_finishes_what_it_has_and_gets_nothing_new() {
-    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
     let leaving = Server::with(&nats.url(), &["--drain-timeout", "1h"]);
-    let client = Client::to(&nats.url(), far_end.addr());
+    let client = Client::to(&nats.url(), upstream.addr());
     let open = client.connect();
     round_trip(&open, b"before").unwrap();
     let staying = Server::at(&nats.url());
@@ -64,9 +64,9 @@ struct Gate {
 }
 
 impl Gate {
-    fn before(self: &Arc<Self>, nats: &NatsServer) -> FarEnd {
+    fn before(self: &Arc<Self>, nats: &NatsServer) -> TcpServer {
         let (gate, nats) = (Arc::clone(self), nats.addr());
-        FarEnd::start(move |mut program: TcpStream| {
+        TcpServer::start(move |mut program: TcpStream| {
             let mut nats = TcpStream::connect(nats).expect("nats-server listens");
             let (held, release) = channel::<Vec<u8>>();
             let (from_program, to_program) = (program.try_clone().expect("a descriptor"), &mut program);
@@ -106,10 +106,10 @@ fn occurrences(log: &Mutex<Vec<u8>>, needle: &str) -> usize {
 #[test]
 fn requests_on_their_way_to_a_server_that_leaves_go_to_another() {
     const REQUESTS: usize = 8;
-    let (nats, far_end, gate) = (NatsServer::start(), FarEnd::echo(), Arc::new(Gate::default()));
+    let (nats, upstream, gate) = (NatsServer::start(), TcpServer::echo(), Arc::new(Gate::default()));
     let link = gate.before(&nats);
     let leaving = Server::at(&format!("nats://{}", link.addr()));
-    let client = Client::to(&nats.url(), far_end.addr());
+    let client = Client::to(&nats.url(), upstream.addr());
     gate.is_closed.store(true, Ordering::SeqCst);
     thread::scope(|scope| {
         let visits: Vec<_> = (0..REQUESTS).map(|_| scope.spawn(|| visit(&client))).collect();
@@ -129,9 +129,9 @@ fn requests_on_their_way_to_a_server_that_leaves_go_to_another() {
 }
 
 /// An upstream that echoes and tells how each session ends.
-fn telling() -> (FarEnd, Receiver<Result<(), ErrorKind>>) {
+fn telling() -> (TcpServer, Receiver<Result<(), ErrorKind>>) {
     let (ended, ends) = channel();
-    let far_end = FarEnd::start(move |mut stream: TcpStream| {
+    let upstream = TcpServer::start(move |mut stream: TcpStream| {
         let mut buffer = [0; 64];
         let end = loop {
             match stream.read(&mut buffer) {
@@ -142,15 +142,15 @@ fn telling() -> (FarEnd, Receiver<Result<(), ErrorKind>>) {
         };
         ended.send(end).ok();
     });
-    (far_end, ends)
+    (upstream, ends)
 }
 
 #[test]
 fn what_is_left_at_the_end_of_the_drain_is_reset_on_both_sides() {
     for of_server in [true, false] {
-        let (far_end, ends) = telling();
+        let (upstream, ends) = telling();
         let drain = ["--drain-timeout", "1s"];
-        let pair = Pair::with(far_end.addr(), &drain, &drain);
+        let pair = Pair::with(upstream.addr(), &drain, &drain);
         let client = pair.connect();
         round_trip(&client, b"before").unwrap();
         let ending_one = if of_server { &*pair.server } else { &*pair.client };
@@ -165,9 +165,9 @@ fn what_is_left_at_the_end_of_the_drain_is_reset_on_both_sides() {
 #[test]
 fn a_second_signal_ends_at_once() {
     for of_server in [true, false] {
-        let (far_end, ends) = telling();
+        let (upstream, ends) = telling();
         let drain = ["--drain-timeout", "1h"];
-        let pair = Pair::with(far_end.addr(), &drain, &drain);
+        let pair = Pair::with(upstream.addr(), &drain, &drain);
         let client = pair.connect();
         round_trip(&client, b"before").unwrap();
         let ending_one = if of_server { &*pair.server } else { &*pair.client };
@@ -183,8 +183,8 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn a_client_that_leaves_finishes_what_it_has_and_takes_nothing_new() {
-    let far_end = FarEnd::echo();
-    let pair = Pair::with(far_end.addr(), &[], &["--drain-timeout", "1h"]);
+    let upstream = TcpServer::echo();
+    let pair = Pair::with(upstream.addr(), &[], &["--drain-timeout", "1h"]);
     let open = pair.connect();
     round_trip(&open, b"before").unwrap();
     pair.client.signal(Signal::TERM);
@@ -193,7 +193,7 @@ fn a_client_that_leaves_finishes_what_it_has_and_takes_nothing_new() {
     open.shutdown(Shutdown::Write).unwrap();
     assert_eq!(ending(&open), Ok(()));
     assert_eq!(pair.client.wait(PATIENCE).code(), Some(0));
-    assert!(pair.client.stdout().contains(&far_end.addr().to_string()), "{}", pair.client.stdout());
+    assert!(pair.client.stdout().contains(&upstream.addr().to_string()), "{}", pair.client.stdout());
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn without_a_server_there_is_a_reset() {
     assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));
     client.wait_for_line("no proxy server listens on proxy.request");
 
-    let far_end = FarEnd::echo();
-    let client = Client::to(&nats.url(), far_end.addr());
+    let upstream = TcpServer::echo();
+    let client = Client::to(&nats.url(), upstream.addr());
     let server = Server::at(&nats.url());
     visit(&client);
     server.signal(Signal::TERM);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::bytes::round_trip;
 use crate::support::{Client, PATIENCE, Server, client_binary, free_addr, server_binary, spawn};
-use testkit::{Daemon, FarEnd, NatsServer, nats_servers};
+use testkit::{Daemon, NatsServer, TcpServer, nats_servers};
 
 /// The blocks of the documentation marked `nats`, in order.
 fn blocks() -> Vec<&'static str> {
@@ -21,12 +21,12 @@ fn variables(role: &str) -> [(&'static str, String); 2] {
 
 #[test]
 fn the_documented_permissions_are_enough_for_both() {
-    let far_end = FarEnd::echo();
+    let upstream = TcpServer::echo();
     let prefix = ["--nats-inbox-prefix", "_INBOX_nats_proxy"];
     for program in nats_servers() {
         for (block, of_client) in [(blocks()[0], &prefix[..]), (blocks()[1], &[])] {
             let nats = NatsServer::start_with(&program, block);
-            let (url, service) = (nats.url(), format!("echo={}", far_end.addr()));
+            let (url, service) = (nats.url(), format!("echo={}", upstream.addr()));
             let args =
                 ["--listen-addr", "off", "--nats-url", &url, "--service", &service, "--log-level", "trace"];
             let of_server = variables("server");
@@ -35,7 +35,7 @@ fn the_documented_permissions_are_enough_for_both() {
             spawn(&server_binary(), &check, &of_server.each_ref().map(|(name, value)| (*name, &**value)))
                 .wait_for_line("ok       publish to _INBOX");
             let mut clients = Vec::new();
-            for target in ["nats-service:echo".to_owned(), far_end.addr().to_string()] {
+            for target in ["nats-service:echo".to_owned(), upstream.addr().to_string()] {
                 let (addr, variables) = (free_addr(), variables("client"));
                 let listen = addr.to_string();
                 let args = ["--nats-url", &url, "--listen-addr", &listen, "--remote-addr", &target];

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{Client, Server, free_addr, patient};
-use testkit::{FarEnd, NatsServer, Redis};
+use testkit::{NatsServer, Redis, TcpServer};
 
 fn connect(addr: SocketAddr) -> TcpStream {
     patient(TcpStream::connect(addr).expect("the client listens"))
@@ -13,7 +13,7 @@ fn connect(addr: SocketAddr) -> TcpStream {
 
 #[test]
 fn services_and_targets_stand_side_by_side() {
-    let (nats, redis, echo) = (NatsServer::start(), Redis::start(), FarEnd::echo());
+    let (nats, redis, echo) = (NatsServer::start(), Redis::start(), TcpServer::echo());
     let redis_service = format!("redis=127.0.0.1:{}", redis.port());
     let echo_service = format!("my-echo_1=localhost:{}", echo.addr().port());
     let server = Server::with(&nats.url(), &["--service", &redis_service, "--service", &echo_service]);
@@ -44,7 +44,7 @@ fn services_and_targets_stand_side_by_side() {
 
 #[test]
 fn a_service_is_reached_where_targets_are_not_allowed() {
-    let (nats, echo) = (NatsServer::start(), FarEnd::echo());
+    let (nats, echo) = (NatsServer::start(), TcpServer::echo());
     let service = format!("echo={}", echo.addr());
     let _server = Server::with(&nats.url(), &["--service", &service, "--deny", "127.0.0.0/8:*"]);
     let by_name = Client::to(&nats.url(), "nats-service:echo");

@@ -8,7 +8,7 @@ use crate::gone_clients::flood;
 use crate::support::bytes::round_trip;
 use crate::support::{Pair, eventually};
 use tempfile::TempDir;
-use testkit::{FarEnd, usage};
+use testkit::{TcpServer, usage};
 
 /// Set in the process that runs a test in that network.
 const INSIDE: &str = "TEST_RUNS_WITHOUT_NAME_SERVER";
@@ -44,9 +44,9 @@ fn silent_names_do_not_delay_a_request_for_another_new_name() {
         run_inside("silent_names::silent_names_do_not_delay_a_request_for_another_new_name");
         return;
     }
-    let far_end = FarEnd::echo();
+    let upstream = TcpServer::echo();
     // The name is in the hosts file, which is read in a look-up like any other.
-    let pair = Pair::to(format!("localhost:{}", far_end.addr().port()));
+    let pair = Pair::to(format!("localhost:{}", upstream.addr().port()));
     let _flooder = flood(&pair.nats, (0..SILENT).map(|number| (format!("silent-{number}.example"), 80)));
     eventually("all names are being looked up", || usage::threads(pair.server.pid()) > SILENT);
     // The places are not free again before the client has given up.

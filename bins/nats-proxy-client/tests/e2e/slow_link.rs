@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::bytes::round_trip;
 use crate::support::{Client, Server, client_binary, free_addr, patient};
-use testkit::{Daemon, FarEnd, NatsServer};
+use testkit::{Daemon, NatsServer, TcpServer};
 
 /// 10 Mbit/s.
 const SLOW: u64 = 1_250_000;
@@ -23,7 +23,7 @@ struct Slow {
 }
 
 impl Slow {
-    fn new(target: &FarEnd, bytes_per_second: u64) -> Self {
+    fn new(target: &TcpServer, bytes_per_second: u64) -> Self {
         let nats = NatsServer::start();
         let server = Server::at(&nats.url());
         let link = free_addr();
@@ -68,8 +68,8 @@ fn fault_proxy_binary() -> std::path::PathBuf {
 }
 
 /// Echoes to a client that sends `e`. Sends to others until they have closed.
-fn far_end() -> FarEnd {
-    FarEnd::start(|mut stream| {
+fn upstream() -> TcpServer {
+    TcpServer::start(|mut stream| {
         let mut first = [0];
         stream.read_exact(&mut first).expect("the client says what it wants");
         if first == *b"e" {
@@ -90,8 +90,8 @@ fn discard(mut session: &TcpStream, count: &AtomicU64) {
 
 #[test]
 fn echoes_and_new_sessions_are_fast_beside_downloads_which_get_equal_shares() {
-    let far_end = far_end();
-    let slow = Slow::new(&far_end, SLOW);
+    let upstream = upstream();
+    let slow = Slow::new(&upstream, SLOW);
     let echo = slow.open(b'e');
     Slow::echo(&echo, 10);
     let downloads = [(); 4].map(|()| slow.open(b'd'));
@@ -124,8 +124,8 @@ fn echoes_and_new_sessions_are_fast_beside_downloads_which_get_equal_shares() {
 
 #[test]
 fn the_link_is_free_soon_after_a_download_was_aborted() {
-    let far_end = far_end();
-    let slow = Slow::new(&far_end, SLOW / 10);
+    let upstream = upstream();
+    let slow = Slow::new(&upstream, SLOW / 10);
     let download = slow.open(b'd');
     let count = AtomicU64::new(0);
     thread::scope(|scope| {

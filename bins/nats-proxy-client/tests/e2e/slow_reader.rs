@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::bytes::round_trip;
 use crate::support::{MIB, Pair, patient};
-use testkit::{FarEnd, Pattern, resident_bytes};
+use testkit::{Pattern, TcpServer, resident_bytes};
 
 const SENT: u64 = 256 * MIB;
 const STALL: Duration = Duration::from_secs(10);
@@ -16,9 +16,9 @@ const STALL: Duration = Duration::from_secs(10);
 const ON_THE_WAY: u64 = 48 * MIB;
 
 /// Sends a pattern as fast as it is accepted, and counts it. Echoes to a client that requests it.
-fn sender(taken: &Arc<AtomicU64>) -> FarEnd {
+fn sender(taken: &Arc<AtomicU64>) -> TcpServer {
     let taken = Arc::clone(taken);
-    FarEnd::start(move |mut stream| {
+    TcpServer::start(move |mut stream| {
         let mut first = [0];
         stream.read_exact(&mut first).expect("the client says what it wants");
         if first == *b"e" {
@@ -39,8 +39,8 @@ fn sender(taken: &Arc<AtomicU64>) -> FarEnd {
 #[test]
 fn a_reader_at_a_megabyte_a_second_gets_every_byte_and_holds_nobody_up() {
     let taken = Arc::<AtomicU64>::default();
-    let far_end = sender(&taken);
-    let pair = Pair::to(far_end.addr());
+    let upstream = sender(&taken);
+    let pair = Pair::to(upstream.addr());
     let mut other = patient(pair.connect());
     other.write_all(b"e").expect("open");
     round_trip(&other, b"before").expect("an echo");

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::support::bytes::{ending, round_trip};
 use crate::support::{Client, PATIENCE, Server, eventually, free_addr, patient};
-use testkit::{FarEnd, NatsServer, Signal};
+use testkit::{NatsServer, Signal, TcpServer};
 
 /// Each target with what refuses it, or nothing.
 fn assert_reaches(rules: &[&str], targets: &[(&str, Option<&str>)]) {
@@ -29,7 +29,7 @@ fn assert_reaches(rules: &[&str], targets: &[(&str, Option<&str>)]) {
 
 #[test]
 fn what_is_denied_is_a_reset_with_the_rule_however_it_is_written() {
-    let (open, closed) = (FarEnd::echo(), FarEnd::echo());
+    let (open, closed) = (TcpServer::echo(), TcpServer::echo());
     let (open, port) = (open.addr().to_string(), closed.addr().port());
     let rule = format!("127.0.0.0/8:{port}");
     let by_rule = format!("by the rule {rule}");
@@ -49,7 +49,7 @@ fn what_is_denied_is_a_reset_with_the_rule_however_it_is_written() {
 
 #[test]
 fn what_is_not_allowed_is_a_reset() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let (allowed, other) = (far_end.addr().to_string(), free_addr().to_string());
     let targets = [(&*allowed, None), (&other, Some("is not allowed here"))];
     assert_reaches(&["--allow", &allowed], &targets);
@@ -61,7 +61,7 @@ fn what_is_not_allowed_is_a_reset() {
 
 #[test]
 fn a_denial_counts_more_than_an_allowance() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let target = far_end.addr().to_string();
     let rules = ["--allow", "*", "--deny", "127.0.0.1"];
     assert_reaches(&rules, &[(&target, Some("by the rule 127.0.0.1"))]);
@@ -134,7 +134,7 @@ fn messages_that_are_no_requests_are_all_counted_in_the_end() {
     let mut lines = BufReader::new(&publisher).lines().map(Result::unwrap);
     assert!(lines.any(|line| line == "PONG"), "NATS has all");
     // A request that comes after them is served.
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let client = Client::to(&nats.url(), far_end.addr());
     round_trip(&client.connect(), b"served").unwrap();
     server.signal(Signal::TERM);

@@ -8,12 +8,12 @@ use std::{io, sync::Arc};
 
 use crate::support::bytes::{DOWN, UP, exchange};
 use crate::support::{MIB, PATIENCE, Pair, count, eventually};
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 /// An upstream that exchanges `length` bytes with its only client; `progress` counts what it receives.
-fn exchanging(length: u64, progress: &Arc<AtomicU64>) -> (FarEnd, Receiver<io::Result<u64>>) {
+fn exchanging(length: u64, progress: &Arc<AtomicU64>) -> (TcpServer, Receiver<io::Result<u64>>) {
     let ((outcome, outcomes), progress) = (channel(), Arc::clone(progress));
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(exchange(&stream, DOWN, UP, length, &progress)).ok();
     });
     (far_end, outcomes)

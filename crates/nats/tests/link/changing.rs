@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fault_proxy_nats::{Credential, Encoding};
 use fault_proxy_relay::Stream;
-use testkit::{FarEnd, NatsServer, nats_servers};
+use testkit::{NatsServer, TcpServer, nats_servers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
@@ -85,8 +85,8 @@ async fn lowered(lower: impl Fn(&Changing, &str)) {
 /// Sends bytes to a target that echoes and takes them back, until `steps` is over, which watches how many came back.
 async fn echo_until(ends: &Ends, steps: impl AsyncFnOnce(watch::Receiver<usize>)) {
     let pattern: Vec<u8> = (0..251).cycle().take(251 * 256).collect();
-    let far_end = FarEnd::echo();
-    let connected = timeout(LONG, ends.to(far_end.addr()).open()).await.expect("in time").expect("it opens");
+    let upstream = TcpServer::echo();
+    let connected = timeout(LONG, ends.to(upstream.addr()).open()).await.expect("in time").expect("it opens");
     let (mut reader, mut writer) = tokio::io::split(connected.stream);
     let (echoed, watched) = watch::channel(0);
     let (is_over, mut over) = watch::channel(false);
@@ -178,14 +178,14 @@ async fn a_limit_that_becomes_too_small_ends_sessions_with_the_reason_until_it_i
             let nats = Changing::start(&program, &max_payload(1 << 20));
             let options = options(&nats.server.url(), Credential::None);
             let ends = Ends::start(&options, &options, encoding).await;
-            let far_end = FarEnd::echo();
+            let upstream = TcpServer::echo();
             ends.watched(async {
-                let open = ends.to(far_end.addr()).open().await.expect("it opens");
+                let open = ends.to(upstream.addr()).open().await.expect("it opens");
                 change(&nats, &max_payload(limit));
                 let reason = format!("NATS accepts messages of up to {limit} bytes, and 384 are required");
                 let failed = failure(open.stream).await;
                 assert!(failed.contains(&reason), "{failed}");
-                let refused = refusal(&ends, far_end.addr()).await;
+                let refused = refusal(&ends, upstream.addr()).await;
                 assert!(refused.contains(&reason), "{refused}");
                 assert!(ends.links.iter().any(|link| link.message_limit_problem().is_some()));
                 change(&nats, &max_payload(1 << 20));
@@ -210,9 +210,9 @@ async fn learned(ends: &Ends, max_message: usize) {
 
 /// Waits until a session opens. After a restart of NATS, the client may be connected before the server.
 async fn opens(ends: &Ends) {
-    let far_end = FarEnd::echo();
+    let upstream = TcpServer::echo();
     let opened = async {
-        while ends.to(far_end.addr()).open().await.is_err() {
+        while ends.to(upstream.addr()).open().await.is_err() {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -228,7 +228,7 @@ async fn the_limit_of_an_account_is_learned_again() {
         let server = NatsServer::start_with(&program, &account.config());
         let options = with_creds(&server, directory.path(), &account, -1);
         let ends = Ends::start(&options, &options, Encoding::Binary).await;
-        let far_end = FarEnd::echo();
+        let upstream = TcpServer::echo();
         let change = |account: &mut Account, payload| {
             account.set_payload(payload);
             server.reload(&account.config());
@@ -243,7 +243,7 @@ async fn the_limit_of_an_account_is_learned_again() {
             change(&mut account, -1);
             learned(&ends, 45_056).await;
             change(&mut account, 200);
-            let refused = refusal(&ends, far_end.addr()).await;
+            let refused = refusal(&ends, upstream.addr()).await;
             assert!(refused.contains("NATS refuses messages of 384 bytes"), "{refused}");
             change(&mut account, -1);
             learned(&ends, 45_056).await;
@@ -294,16 +294,16 @@ async fn subscriptions_to_requests_that_nats_refuses_are_made_again() {
         let nats = Changing::start(&program, "max_subscriptions: 0");
         let [of_server, of_client] = [(); 2].map(|()| options(&nats.server.url(), Credential::None));
         let ends = Ends::start(&of_server, &of_client, Encoding::Binary).await;
-        let far_end = FarEnd::echo();
+        let upstream = TcpServer::echo();
         let steps = async {
             let mut open = Vec::new();
             for _ in 0..SESSIONS {
-                open.push(ends.to(far_end.addr()).open().await.expect("it opens"));
+                open.push(ends.to(upstream.addr()).open().await.expect("it opens"));
             }
             // All subscriptions are made again in any order, and three of them are accepted: hardly those to requests.
             nats.restart("max_subscriptions: 3");
             drop(open);
-            while ends.to(far_end.addr()).open().await.is_err() {
+            while ends.to(upstream.addr()).open().await.is_err() {
                 sleep(Duration::from_millis(100)).await;
             }
         };

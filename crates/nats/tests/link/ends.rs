@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fault_proxy_nats::{Config, Encoding, NatsConnect, NatsConnection, NatsOptions, Target, Tunnels};
 use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
-use testkit::FarEnd;
+use testkit::TcpServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::select;
 use tokio::time::timeout;
@@ -83,8 +83,8 @@ pub(crate) async fn tunnels(options: &NatsOptions, encoding: Encoding) -> (Tunne
 
 /// Sends `length` bytes to a target that echoes, and takes them back.
 pub(crate) async fn echo(ends: &Ends, length: usize) {
-    let far_end = FarEnd::echo();
-    let connected = timeout(LONG, ends.to(far_end.addr()).open()).await.expect("in time").expect("it opens");
+    let upstream = TcpServer::echo();
+    let connected = timeout(LONG, ends.to(upstream.addr()).open()).await.expect("in time").expect("it opens");
     let (mut reader, mut writer) = tokio::io::split(connected.stream);
     let sent: Vec<u8> = (0..length).map(|place| u8::try_from(place % 251).expect("a byte")).collect();
     let mut echoed = vec![0; length];

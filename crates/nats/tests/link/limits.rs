@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fault_proxy_nats::{Credential, Encoding, LinkError, NatsConnection, NatsOptions, Target};
 use futures_util::StreamExt as _;
-use testkit::{FarEnd, NatsServer, nats_servers};
+use testkit::{NatsServer, TcpServer, nats_servers};
 use tokio::time::{sleep, timeout};
 
 use crate::ends::{Ends, LENGTH, connects, echo, tunnels};
@@ -76,7 +76,7 @@ async fn a_plain_session_is_as_its_account_allows() {
     let server = NatsServer::with_config(&account.config());
     let options = with_creds(&server, directory.path(), &account, -1);
     let ends = Ends::start(&options, &options, Encoding::Binary).await;
-    let target = FarEnd::start(|mut stream| stream.write_all(&[7; 200_000]).expect("it is open"));
+    let target = TcpServer::start(|mut stream| stream.write_all(&[7; 200_000]).expect("it is open"));
     let Credential::CredsFile(creds) = &options.credential else { unreachable!("it has creds") };
     let client = async_nats::ConnectOptions::with_credentials_file(creds).await.expect("a creds file");
     let client = client.connect(server.url()).await.expect("nats-server runs");

@@ -9,7 +9,7 @@ use fault_proxy_relay::{CloseReason, OnUpstreamFailure, Route, SessionSummary, T
 use fault_proxy_tls::{ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
-use testkit::{Certificates, FarEnd};
+use testkit::{Certificates, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -33,7 +33,7 @@ fn tell(mut stream: Served) {
     }
 }
 
-fn upstream(certificates: &Certificates, version: Version, protocols: &[&str]) -> FarEnd {
+fn upstream(certificates: &Certificates, version: Version, protocols: &[&str]) -> TcpServer {
     let mut config = server_config(certificates, version);
     config.alpn_protocols = names(protocols);
     tls_server(config, tell)
@@ -58,7 +58,7 @@ async fn chosen(route: Route, config: ClientConfig) -> (io::Result<(String, Stri
 }
 
 /// TLS on both legs.
-fn between(certificates: &Certificates, upstream: &FarEnd) -> Route {
+fn between(certificates: &Certificates, upstream: &TcpServer) -> Route {
     let mut route = to(upstream, &trusting(certificates), TlsNegotiation::Direct);
     let leg = handshake(certificates, TlsNegotiation::Direct).with_protocols_of_upstream();
     route.handshake = Some(Arc::new(leg));
@@ -226,7 +226,7 @@ async fn clients_in_clear_are_offered_what_is_configured() {
 #[tokio::test]
 async fn clear_upstreams_leave_the_choice_to_what_is_configured() {
     let certificates = Certificates::generate();
-    let upstream = FarEnd::start(|mut tcp| tcp.write_all(b"clear").expect("open"));
+    let upstream = TcpServer::start(|mut tcp| tcp.write_all(b"clear").expect("open"));
     let tls =
         ServerTls::from_files(certificates.server_cert(), certificates.server_key()).expect("PEM files");
     for (offered, expected) in [

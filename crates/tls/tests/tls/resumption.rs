@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use fault_proxy_relay::{BoxStream, Connector, TcpConnector};
 use fault_proxy_tls::{ClientTls, TlsConnector, TlsNegotiation};
 use rustls::HandshakeKind;
-use testkit::{Certificates, FarEnd};
+use testkit::{Certificates, TcpServer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -134,7 +134,7 @@ async fn a_server_that_knows_no_ticket_is_met_with_a_full_handshake() {
 }
 
 /// Says which handshakes it had.
-fn recording(certificates: &Certificates, version: Version) -> (FarEnd, Arc<Mutex<Vec<HandshakeKind>>>) {
+fn recording(certificates: &Certificates, version: Version) -> (TcpServer, Arc<Mutex<Vec<HandshakeKind>>>) {
     let kinds = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&kinds);
     let server = tls_server(server_config(certificates, version), move |mut stream| {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use fault_proxy_relay::{Config, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
 use fault_proxy_tls::{ClientTls, PostgresClear, TlsConnector, TlsNegotiation};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use testkit::{Certificates, FarEnd, Pattern};
+use testkit::{Certificates, Pattern, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,9 +19,12 @@ use crate::support::{
 pub(crate) type Served = StreamOwned<ServerConnection, net::TcpStream>;
 
 /// A TLS server that calls `handler` with each connection.
-pub(crate) fn tls_server(config: ServerConfig, handler: impl Fn(Served) + Send + Sync + 'static) -> FarEnd {
+pub(crate) fn tls_server(
+    config: ServerConfig,
+    handler: impl Fn(Served) + Send + Sync + 'static,
+) -> TcpServer {
     let config = Arc::new(config);
-    FarEnd::start(move |tcp| {
+    TcpServer::start(move |tcp| {
         let connection = ServerConnection::new(Arc::clone(&config)).expect("a complete configuration");
         handler(StreamOwned::new(connection, tcp));
     })
@@ -45,13 +48,13 @@ fn echo(mut stream: Served) {
 }
 
 fn reply_after_eof(mut stream: Served) {
-    let mut reply = FarEnd::REPLY_PREFIX.to_vec();
+    let mut reply = TcpServer::REPLY_PREFIX.to_vec();
     stream.read_to_end(&mut reply).expect("a clean end");
     stream.write_all(&reply).expect("open");
     half_close(&mut stream);
 }
 
-pub(crate) fn to(far_end: &FarEnd, tls: &ClientTls, opening: TlsNegotiation) -> Route {
+pub(crate) fn to(far_end: &TcpServer, tls: &ClientTls, opening: TlsNegotiation) -> Route {
     let tcp = TcpConnector::new("localhost", far_end.addr().port());
     Route::to(TlsConnector::new(tcp, tls, opening).expect("usable files"))
 }
@@ -123,7 +126,7 @@ async fn a_server_that_waits_for_the_half_close_gets_it_and_its_reply_arrives() 
         let server = tls_server(server_config(&certificates, version), reply_after_eof);
         let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
         let (reply, summary) = session(route, async |addr| ask(addr, &request).await).await;
-        assert!(reply.expect("no abort") == [FarEnd::REPLY_PREFIX, &request].concat());
+        assert!(reply.expect("no abort") == [TcpServer::REPLY_PREFIX, &request].concat());
         assert!(summary.is_clean(), "{summary:?}");
     }
 }
@@ -152,7 +155,7 @@ async fn both_legs_with_tls_pass_half_closes_on() {
 async fn a_client_of_postgres_in_clear_reaches_a_server_with_tls() {
     let certificates = Certificates::generate();
     let config = Arc::new(server_config(&certificates, VERSIONS[1]));
-    let server = FarEnd::start(move |mut tcp| {
+    let server = TcpServer::start(move |mut tcp| {
         let mut request = [0; 8];
         tcp.read_exact(&mut request).expect("the SSLRequest");
         assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);

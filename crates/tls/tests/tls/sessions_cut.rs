@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fault_proxy_relay::{BoxStream, CloseReason, SessionSummary};
 use fault_proxy_tls::{ClientTls, TlsNegotiation};
-use testkit::{Certificates, FarEnd, abort};
+use testkit::{Certificates, TcpServer, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -139,7 +139,7 @@ async fn a_client_that_resets_resets_the_server() {
 /// Returns the bytes received by a client that sent `words` to a TLS listener, and the summary of its session.
 async fn turned_away(opening: TlsNegotiation, words: &[u8]) -> (Vec<u8>, SessionSummary) {
     let certificates = Certificates::generate();
-    let never = FarEnd::start(|_| panic!("dialed for a client without TLS"));
+    let never = TcpServer::start(|_| panic!("dialed for a client without TLS"));
     let mut route = to(&never, &trusting(&certificates), TlsNegotiation::Direct);
     route.handshake = Some(Arc::new(handshake(&certificates, opening)));
     session(route, async |addr| {

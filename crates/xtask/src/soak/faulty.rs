@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
-use testkit::{Api, Daemon, FarEnd, Postgres, Redis, free_port};
+use testkit::{Api, Daemon, Postgres, Redis, TcpServer, free_port};
 use ureq::http::Method;
 
 use super::clients::{self, Count, Ended};
@@ -35,12 +35,12 @@ pub(super) struct Faulty {
     /// Number of connections that cannot have an upstream.
     unreachable: AtomicU64,
     changes: AtomicU64,
-    _upstreams: (FarEnd, Redis, Postgres),
+    _upstreams: (TcpServer, Redis, Postgres),
 }
 
 impl Faulty {
     pub(super) fn start(soak: &Soak) -> Result<Self> {
-        let upstreams = (FarEnd::echo(), Redis::start(), Postgres::start());
+        let upstreams = (TcpServer::echo(), Redis::start(), Postgres::start());
         let ports = [(); 6].map(|()| free_port());
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let [echo, redis] = [upstreams.0.addr().to_string(), format!("127.0.0.1:{}", upstreams.1.port())];

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, ensure};
-use testkit::{Daemon, FarEnd, Signal, free_port, require};
+use testkit::{Daemon, Signal, TcpServer, free_port, require};
 
 use super::{Soak, clients, program};
 
@@ -42,7 +42,7 @@ fn start(shell: &str, port: u16, to: SocketAddr) -> Result<Daemon> {
 /// Connects more clients than there are descriptors for. Each must be served or reset, and later clients must
 /// be served again.
 fn without_descriptors() -> Result<()> {
-    let (echo, port) = (FarEnd::echo(), free_port());
+    let (echo, port) = (TcpServer::echo(), free_port());
     let shell = format!("ulimit -n {DESCRIPTORS}; exec PROXY --max-sessions 10000");
     let daemon = start(&shell, port, echo.addr())?;
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -64,7 +64,7 @@ fn without_descriptors() -> Result<()> {
 
 /// Checks that sessions continue on a full disk, and that the run reports the loss at its end.
 fn with_the_disk_full() -> Result<()> {
-    let (echo, port) = (FarEnd::echo(), free_port());
+    let (echo, port) = (TcpServer::echo(), free_port());
     let directory = tempfile::tempdir()?;
     let journal = directory.path().join("journal");
     // The limit on file sizes is in blocks of 512 bytes. Writes beyond it fail, as on a full disk.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rand::RngExt as _;
-use testkit::{Daemon, FarEnd, NatsServer, free_port};
+use testkit::{Daemon, NatsServer, TcpServer, free_port};
 
 use super::clients::{self, Count, Ended};
 use super::process::Process;
@@ -25,12 +25,12 @@ pub(super) struct Tunnel {
     addr: SocketAddr,
     count: Count,
     outages: AtomicU64,
-    _echo: FarEnd,
+    _echo: TcpServer,
 }
 
 impl Tunnel {
     pub(super) fn start(soak: &Soak) -> Result<Self> {
-        let (nats, echo) = (NatsServer::start(), FarEnd::echo());
+        let (nats, echo) = (NatsServer::start(), TcpServer::echo());
         let [listen, of_server, of_client] =
             [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let (url, target) = (nats.url(), echo.addr().to_string());

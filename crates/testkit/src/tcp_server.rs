@@ -21,14 +21,14 @@ pub fn abort(stream: TcpStream) {
 /// A TCP server on a free port of 127.0.0.1 that stops accepting when it is dropped.
 ///
 /// Accepted connections stay open until their handlers return.
-pub struct FarEnd {
+pub struct TcpServer {
     addr: SocketAddr,
     stopping: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
 
-impl FarEnd {
-    /// Prefix of the response of [`FarEnd::reply_after_eof`].
+impl TcpServer {
+    /// Prefix of the response of [`TcpServer::reply_after_eof`].
     pub const REPLY_PREFIX: &[u8] = b"after EOF: ";
 
     /// Starts a server that calls `handler` with every connection, on a separate thread.
@@ -94,7 +94,7 @@ impl FarEnd {
     }
 }
 
-impl Drop for FarEnd {
+impl Drop for TcpServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         // Wakes the accepting thread.
@@ -106,9 +106,9 @@ impl Drop for FarEnd {
     }
 }
 
-impl fmt::Debug for FarEnd {
+impl fmt::Debug for TcpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FarEnd").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("TcpServer").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 
@@ -117,8 +117,8 @@ mod tests {
     use super::*;
     use std::io::ErrorKind;
 
-    fn exchange(far_end: &FarEnd, request: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+    fn exchange(server: &TcpServer, request: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(server.addr()).unwrap();
         stream.write_all(request).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut reply = Vec::new();
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn echo_answers_before_and_after_the_half_close() {
-        let echo = FarEnd::echo();
+        let echo = TcpServer::echo();
         let mut stream = TcpStream::connect(echo.addr()).unwrap();
         let mut reply = [0; 5];
         stream.write_all(b"first").unwrap();
@@ -139,29 +139,29 @@ mod tests {
 
     #[test]
     fn reply_after_eof_waits_for_the_half_close() {
-        let far_end = FarEnd::reply_after_eof();
-        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+        let server = TcpServer::reply_after_eof();
+        let mut stream = TcpStream::connect(server.addr()).unwrap();
         stream.write_all(b"question").unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let early = stream.read(&mut [0; 1]).unwrap_err();
         assert!(matches!(early.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{early}");
 
-        assert_eq!(exchange(&far_end, b"question"), b"after EOF: question");
-        assert_eq!(exchange(&far_end, b""), FarEnd::REPLY_PREFIX);
+        assert_eq!(exchange(&server, b"question"), b"after EOF: question");
+        assert_eq!(exchange(&server, b""), TcpServer::REPLY_PREFIX);
     }
 
     #[test]
     fn reset_on_connect_resets() {
-        let far_end = FarEnd::reset_on_connect();
+        let server = TcpServer::reset_on_connect();
         // The reset may come while still connecting.
-        let error = TcpStream::connect(far_end.addr()).and_then(|mut stream| stream.read(&mut [0; 1]));
+        let error = TcpStream::connect(server.addr()).and_then(|mut stream| stream.read(&mut [0; 1]));
         assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
 
     #[test]
     fn banner_speaks_first_and_closes_after_its_peer() {
-        let far_end = FarEnd::banner(b"220 ready\r\n");
-        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+        let server = TcpServer::banner(b"220 ready\r\n");
+        let mut stream = TcpStream::connect(server.addr()).unwrap();
         let mut greeting = [0; 11];
         stream.read_exact(&mut greeting).unwrap();
         assert_eq!(&greeting, b"220 ready\r\n");
@@ -173,9 +173,9 @@ mod tests {
     fn dropping_it_ends_the_listener_and_lets_go_of_the_handler() {
         let held = Arc::new(());
         let handlers = Arc::clone(&held);
-        let far_end = FarEnd::start(move |_| assert_eq!(*handlers, ()));
+        let server = TcpServer::start(move |_| assert_eq!(*handlers, ()));
         assert_eq!(Arc::strong_count(&held), 2);
-        drop(far_end);
+        drop(server);
         assert_eq!(Arc::strong_count(&held), 1);
     }
 }
