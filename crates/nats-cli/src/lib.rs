@@ -10,7 +10,6 @@ mod common;
 mod connection;
 mod credential;
 mod entry;
-mod files;
 mod memory;
 mod program;
 pub mod target;
