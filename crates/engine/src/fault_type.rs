@@ -76,6 +76,8 @@ pub enum ValueType {
     Time,
     /// A number. The string is its placeholder in help.
     Number(&'static str),
+    /// A whole number. The string is its placeholder in help.
+    Count(&'static str),
     /// A number of bytes: `64KiB`.
     Bytes,
     /// A number of bytes or bits per second: `500kbit/s`.
@@ -98,7 +100,7 @@ impl ValueType {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Time => "time",
-            Self::Number(_) => "number",
+            Self::Number(_) | Self::Count(_) => "number",
             Self::Bytes => "bytes",
             Self::Rate => "rate",
             Self::Share => "share",
@@ -127,7 +129,7 @@ impl ValueType {
             Self::Share => "SHARE",
             Self::File => "FILE",
             Self::Switch(_) => "",
-            Self::Number(name) | Self::Text(name) | Self::Words(name, _) => name,
+            Self::Number(name) | Self::Count(name) | Self::Text(name) | Self::Words(name, _) => name,
         }
     }
 }
@@ -156,7 +158,7 @@ impl Parameter {
     }
 
     pub(crate) const fn count(name: &'static str, help: &'static str) -> Self {
-        Self::new(name, ValueType::Number("N"), help)
+        Self::new(name, ValueType::Count("N"), help)
     }
 
     pub(crate) const fn share(name: &'static str, help: &'static str) -> Self {

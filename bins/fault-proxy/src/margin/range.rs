@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Result, anyhow, bail};
-use fault_proxy_engine::{ByteCount, Millis, Number, Rate, Ratio, ValueType};
+use fault_proxy_engine::{ByteCount, Count, Millis, Number, Rate, Ratio, ValueType};
 use serde_json::{Number as JsonNumber, Value};
 
 /// Maximum number of steps between the ends.
@@ -47,7 +47,9 @@ impl Range {
         }
         let size = match resolution {
             Some(text) => parse(value, text).map_err(|error| anyhow!("--resolution: {error}"))?,
-            None if value == ValueType::Bytes => (length / DEFAULT_STEPS).ceil(),
+            None if matches!(value, ValueType::Bytes | ValueType::Count(_)) => {
+                (length / DEFAULT_STEPS).ceil()
+            }
             None => length / DEFAULT_STEPS,
         };
         if size <= 0.0 || length / size > MAX_STEPS {
@@ -139,8 +141,8 @@ impl fmt::Display for Range {
 
 /// Returns true if a search can vary values of this type.
 pub(crate) fn is_numeric(value: ValueType) -> bool {
-    use ValueType::{Bytes, Number, Rate, Share, Time};
-    matches!(value, Time | Bytes | Rate | Share | Number(_))
+    use ValueType::{Bytes, Count, Number, Rate, Share, Time};
+    matches!(value, Time | Bytes | Rate | Share | Number(_) | Count(_))
 }
 
 fn parse(value: ValueType, text: &str) -> Result<f64> {
@@ -149,6 +151,7 @@ fn parse(value: ValueType, text: &str) -> Result<f64> {
         ValueType::Bytes => text.parse::<ByteCount>()?.count() as f64,
         ValueType::Rate => text.parse::<Rate>()?.bytes_per_second(None)?,
         ValueType::Share => text.parse::<Ratio>()?.fraction(),
+        ValueType::Count(_) => text.parse::<Count>()?.value() as f64,
         _ => text.parse::<Number>()?.value(),
     })
 }
@@ -185,6 +188,7 @@ mod tests {
     use super::*;
 
     const NUMBER: ValueType = ValueType::Number("N");
+    const COUNT: ValueType = ValueType::Count("N");
 
     fn range(value: ValueType, from: &str, to: &str, resolution: &str) -> Range {
         Range::new(value, from, to, Some(resolution)).expect("a range")
@@ -212,8 +216,16 @@ mod tests {
             assert!(close, "{} and {parameter}", range.parameter(3));
             assert!(range.at(last) == parse(value, to).expect("a value"), "the last is the end");
         }
-        let range = Range::new(ValueType::Time, "0", "5s", None).expect("a range");
-        assert_eq!((range.last(), &*range.resolution()), (100, "50 ms"));
+        for (value, (from, to), last, resolution) in [
+            (ValueType::Time, ("0", "5s"), 100, "50 ms"),
+            (ValueType::Bytes, ("1B", "10B"), 9, "1 B"),
+            (COUNT, ("0", "3"), 3, "1"),
+            (COUNT, ("250", "1"), 83, "3"),
+            (NUMBER, ("3", "1"), 100, "0.02"),
+        ] {
+            let range = Range::new(value, from, to, None).expect("a range");
+            assert_eq!((range.last(), &*range.resolution()), (last, resolution), "{from}..{to}");
+        }
     }
 
     #[test]
@@ -227,6 +239,7 @@ mod tests {
             (ValueType::Time, "0", "1s", Some("2s"), "larger than the range: use at most 1 s"),
             (ValueType::Share, "0", "200%", None, "is not a share"),
             (NUMBER, "0", "5Hz", None, "is not a number"),
+            (COUNT, "0", "3", Some("0.5"), "--resolution: 0.5 is not a whole number"),
         ] {
             let error = Range::new(value, from, to, resolution).expect_err(problem).to_string();
             assert!(error.contains(problem), "{error}");

@@ -23,7 +23,7 @@ pub(super) static TYPE: FaultType = FaultType {
         .of(&[Protocol::Psql])
         .main()
         .one_of(RESPONSE),
-        Parameter::new("status", ValueType::Number("STATUS"), "Status of HTTP, for example 503")
+        Parameter::new("status", ValueType::Count("STATUS"), "Status of HTTP, for example 503")
             .of(&[Protocol::Http])
             .main()
             .one_of(RESPONSE),
