@@ -72,7 +72,12 @@ impl Requests {
         match direction {
             // Bytes behind the last request are dropped.
             Direction::ToUpstream if state.is_closing => {}
-            Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
+            Direction::ToUpstream => {
+                framer.on_requests(bytes, |event| state.on_request(now, event));
+                if let Some(acting) = &state.acting {
+                    acting.embedded.iter().for_each(|request| framer.embed_query(*request));
+                }
+            }
             Direction::ToDownstream => {
                 framer.on_responses(bytes, |event| state.on_response(now, event));
                 if state.awaits_ready() && !framer.expects_ready() {

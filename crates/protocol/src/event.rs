@@ -57,11 +57,6 @@ pub enum EventKind<'a> {
         /// Number of the part in its response, from 1.
         part: u64,
     },
-    /// The first byte of PostgreSQL's ErrorResponse to a request, in the stream of responses.
-    ErrorBegins {
-        /// Number of the request.
-        request: u64,
-    },
     /// The first byte of PostgreSQL's ReadyForQuery, in the stream of responses. What the server sends for the requests before it,
     /// such as CommandComplete or an error, ends at or before this place.
     ReadyBegins {

@@ -89,6 +89,15 @@ impl Framer {
         }
     }
 
+    /// The server receives a simple query of PostgreSQL in the place of the Execute of this request, and then the Sync of its group. If an
+    /// earlier message of the group fails, the server skips both the query and its ReadyForQuery. Otherwise, the query ends the
+    /// transaction. Call this before the response is read.
+    pub fn embed_query(&mut self, request: u64) {
+        if let Core::Psql(core) = &mut self.core {
+            core.embed_query(request);
+        }
+    }
+
     /// Returns the offset of the message in the stream of requests that may become a request, but has not been read far enough.
     pub fn undecided_since(&self) -> Option<u64> {
         match &self.core {

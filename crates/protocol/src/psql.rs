@@ -58,6 +58,8 @@ enum Pending {
     Execute(u64),
     /// Sync. The response is ReadyForQuery.
     Sync,
+    /// Query in the place of Execute: see [`Framer::embed_query`](crate::Framer::embed_query).
+    Embedded(u64),
     /// CopyDone or CopyFail, sent before the server has asked for the data. It has no response, and is never the first.
     CopyEnd,
 }
@@ -73,6 +75,13 @@ pub(crate) fn normalized(text: &str) -> Vec<u8> {
 impl Psql {
     pub(crate) fn undecided_since(&self) -> Option<u64> {
         self.session.is_undecided.then_some(self.session.begin)
+    }
+
+    pub(crate) fn embed_query(&mut self, request: u64) {
+        let is_meant = |pending: &&mut Pending| **pending == Pending::Execute(request);
+        if let Some(pending) = self.session.pending.iter_mut().rev().find(is_meant) {
+            *pending = Pending::Embedded(request);
+        }
     }
 
     pub(crate) fn expects_ready(&self) -> bool {

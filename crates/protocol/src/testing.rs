@@ -59,7 +59,6 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
             format!("{offset}: done {request} {outcome}")
         }
         EventKind::GroupEnds => format!("{offset}: group ends"),
-        EventKind::ErrorBegins { request } => format!("{offset}: error of {request}"),
         EventKind::Opaque(reason) => format!("{offset}: opaque: {reason}"),
     }
 }

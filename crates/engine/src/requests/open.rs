@@ -109,11 +109,16 @@ impl OpenRequests {
         }
     }
 
-    /// The proxy responds to the request instead of the upstream.
-    pub(super) fn inject(&mut self, request: u64) {
+    /// The upstream does not receive the request.
+    pub(super) fn replace(&mut self, request: u64) {
         if let Some(open) = self.get(request) {
             open.is_injected = true;
-            let kinds = open.kinds;
+        }
+    }
+
+    /// The proxy responds to the request, which it has replaced.
+    pub(super) fn inject(&mut self, request: u64) {
+        if let Some(kinds) = self.get(request).map(|open| open.kinds) {
             self.count(kinds, |counters, _| add_one(&counters.injected));
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::{Persistence, Protocol};
+use fault_proxy_protocol::{Persistence, Protocol, TransactionStatus};
 
 use super::pending::Pending;
 use super::response;
@@ -22,7 +22,7 @@ impl State {
         let to_upstream = Direction::ToUpstream;
         pending.entry.counters.record_action();
         self.record(to_upstream, now, offset, pending, Decision::Respond);
-        self.open.inject(pending.request);
+        self.open.replace(pending.request);
         self.push(to_upstream, offset, StepAction::Drop, pending);
         self.acting().responding = Some(pending.clone());
     }
@@ -57,20 +57,15 @@ impl State {
         let ends = pending.ends_transaction;
         self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
         let instead = match self.protocol {
+            Protocol::Psql if ends && is_group => response::failing_commit(),
             Protocol::Psql if ends => {
-                if !is_group && self.in_group > 1 {
-                    // The server may skip the rest of the group, and then a simple query would be skipped too.
-                    response::failing_parse()
-                } else {
-                    let query = StepAction::Insert(response::failing_commit());
-                    self.push(Direction::ToUpstream, offset, query, &pending);
-                    if !is_group {
-                        // A simple query has its own ReadyForQuery, so the server must not receive Sync.
-                        self.push(Direction::ToUpstream, offset, StepAction::Drop, &pending);
-                        self.acting().responding = Some(pending);
-                    }
-                    return;
-                }
+                let query = StepAction::Insert(response::failing_commit());
+                self.push(Direction::ToUpstream, offset, query, &pending);
+                // The server would execute the rest of the group after the simple query.
+                self.push(Direction::ToUpstream, offset, StepAction::Drop, &pending);
+                self.acting().embedded.push(request);
+                self.acting().responding = Some(pending);
+                return;
             }
             Protocol::Psql if is_group => response::failing_query(),
             Protocol::Psql => response::failing_parse(),
@@ -89,6 +84,25 @@ impl State {
         let responding = self.acting.as_mut().and_then(|acting| acting.responding.take());
         if let Some(pending) = responding {
             self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
+            self.push(Direction::ToUpstream, offset, StepAction::Insert(response::sync()), &pending);
+        }
+    }
+
+    /// Returns true if the server has received a simple query in the place of this request of the extended protocol.
+    pub(super) fn is_embedded(&self, request: u64) -> bool {
+        self.acting.as_ref().is_some_and(|acting| acting.embedded.contains(&request))
+    }
+
+    /// ReadyForQuery of a simple query in a group ends at the offset, and was dropped. That of the group follows, unless the server has
+    /// skipped the query, and then the transaction is not over.
+    pub(super) fn end_embedded(&mut self, offset: u64, request: u64, status: TransactionStatus) {
+        self.acting().embedded.retain(|embedded| *embedded != request);
+        let replaced = self.acting().replaced.take();
+        let Some(pending) = replaced else { return };
+        self.push(Direction::ToDownstream, offset, StepAction::Resume, &pending);
+        if status != TransactionStatus::Idle {
+            let ready = StepAction::Insert(response::ready(status));
+            self.push(Direction::ToDownstream, offset, ready, &pending);
         }
     }
 
@@ -116,6 +130,7 @@ impl State {
         let own = &mut self.acting.as_mut()?.own;
         let pending = own.front().is_some_and(|first| first.request == next).then(|| own.pop_front())??;
         let bytes = pending.response()?.bytes(pending.is_head, pending.persistence);
+        self.open.inject(pending.request);
         self.stream(Direction::ToUpstream).end_await(pending.request);
         self.stream(Direction::ToDownstream).on_received(bytes.len());
         Some((pending, bytes))
@@ -133,6 +148,7 @@ impl State {
     pub(super) fn replace_response(&mut self, offset: u64, pending: Pending) {
         let (to_client, Some(response)) = (Direction::ToDownstream, pending.response()) else { return };
         let (bytes, is_fatal) = (response.bytes(pending.is_head, pending.persistence), response.is_fatal());
+        self.open.inject(pending.request);
         self.push(to_client, offset, StepAction::Insert(bytes), &pending);
         if is_fatal {
             self.push(to_client, offset, StepAction::End(Ending::Close), &pending);

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::{Persistence, Protocol};
+use fault_proxy_protocol::{Persistence, Protocol, TransactionStatus};
 
 use crate::fault_type::ParamError;
 
@@ -149,6 +149,21 @@ pub(super) fn failing_parse() -> Bytes {
 /// TRANSACTION, so nothing is prepared.
 pub(super) fn failing_commit() -> Bytes {
     message(b'Q', format!("prepare transaction '{:x<201}'\0", "fault-proxy").as_bytes())
+}
+
+/// Returns the end of a group of messages.
+pub(super) fn sync() -> Bytes {
+    message(b'S', b"")
+}
+
+/// Returns ReadyForQuery.
+pub(super) fn ready(status: TransactionStatus) -> Bytes {
+    let status = match status {
+        TransactionStatus::Idle => b"I",
+        TransactionStatus::InTransaction => b"T",
+        TransactionStatus::Failed => b"E",
+    };
+    message(b'Z', status)
 }
 
 /// Returns a command of Redis that fails a transaction, or one that ends it without an effect.

@@ -64,6 +64,8 @@ pub(super) struct Acting {
     pub(super) own: VecDeque<Pending>,
     /// The fault whose response takes the place of the one that the upstream is sending.
     pub(super) replaced: Option<Pending>,
+    /// Requests in whose place the server receives a simple query that ends the transaction, before the Sync of their group.
+    pub(super) embedded: Vec<u64>,
     /// Responses of the proxy that the stream of responses has not received.
     pub(super) injected: BytesMut,
     /// Faults whose session is counted.
@@ -158,7 +160,10 @@ impl State {
             EventKind::ResponseBegins { request } => self.act(to_client, now, request, |rule| {
                 let loses = matches!(rule.action, RequestAction::LoseResponse(_));
                 let ends = matches!(rule.action, RequestAction::End { .. });
-                let responds = matches!(rule.action, RequestAction::Respond(Response::Redis { .. }));
+                let responds = matches!(
+                    rule.action,
+                    RequestAction::Respond(Response::Redis { .. } | Response::Psql { .. })
+                );
                 let limits = matches!(rule.action, RequestAction::Limit(_));
                 match rule.at {
                     _ if loses || responds || limits => Some(offset),
@@ -180,16 +185,14 @@ impl State {
                     _ => None,
                 }
             }),
-            EventKind::ErrorBegins { request } => {
-                let responds = |pending: &&Pending| pending.response().is_some();
-                let acting = self.acting.as_ref();
-                let responding = acting.and_then(|acting| acting.pending.of(request).find(responds).cloned());
-                responding.into_iter().for_each(|pending| self.replace_response(offset, pending));
+            EventKind::Ready { request: Some(request), status } if self.is_embedded(request) => {
+                self.end_embedded(offset, request, status);
             }
             // Requests behind it, which the server has not executed, may change the status.
             EventKind::Ready { request, status } if self.open.is_last(request.unwrap_or(self.ended)) => {
                 self.status = Some(status);
             }
+            EventKind::ReadyBegins { request: Some(request) } if self.is_embedded(request) => {}
             EventKind::ReadyBegins { request: Some(request) } => {
                 self.end_replaced(offset);
                 // The response to a simple query ends behind ReadyForQuery.

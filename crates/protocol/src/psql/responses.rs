@@ -101,7 +101,9 @@ impl Session {
                 self.response.has_begun = true;
                 emit(sink, offset, EventKind::ResponseBegins { request: *request });
             }
-            Some(Pending::Execute(request)) if !self.response.has_begun && !precedes_execute(tag) => {
+            Some(Pending::Execute(request) | Pending::Embedded(request))
+                if !self.response.has_begun && !precedes_execute(tag) =>
+            {
                 self.response.has_begun = true;
                 emit(sink, offset, EventKind::ResponseBegins { request: *request });
             }
@@ -111,12 +113,8 @@ impl Session {
             }
             _ => {}
         }
-        match (tag, self.pending.front()) {
-            (b'E', Some(Pending::Query(request) | Pending::Execute(request))) => {
-                emit(sink, offset, EventKind::ErrorBegins { request: *request });
-            }
-            (b'Z', _) => emit(sink, offset, EventKind::ReadyBegins { request: self.last_of_group() }),
-            _ => {}
+        if tag == b'Z' {
+            emit(sink, offset, EventKind::ReadyBegins { request: self.last_of_group() });
         }
         Ok(())
     }
@@ -161,6 +159,8 @@ impl Session {
 
     /// Ends the group of messages that ReadyForQuery answers. After a failure, the server has skipped the rest of the group.
     fn end_group(&mut self, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        let is_idle = self.response.status == Some(TransactionStatus::Idle);
+        let is_embedded = self.response.has_begun;
         while let Some(pending) = self.pop_pending() {
             match pending {
                 Pending::Execute(request) => {
@@ -168,6 +168,17 @@ impl Session {
                     let failure = self.response.failure.take();
                     let outcome = failure.as_ref().map_or(Outcome::Skipped, |code| Outcome::Failure(code));
                     emit(sink, offset, EventKind::ResponseEnds { request, outcome });
+                    continue;
+                }
+                Pending::Embedded(request) if is_embedded => {
+                    self.end_response(request, offset, sink);
+                    if !is_idle {
+                        // The query was skipped: Parse or Bind of its statement has failed.
+                        continue;
+                    }
+                }
+                Pending::Embedded(request) => {
+                    emit(sink, offset, EventKind::ResponseEnds { request, outcome: Outcome::Skipped });
                     continue;
                 }
                 Pending::Query(request) => self.end_response(request, offset, sink),
@@ -211,7 +222,8 @@ impl Session {
         for pending in &self.pending {
             match pending {
                 Pending::Query(request) => return Some(*request),
-                Pending::Execute(request) => last = Some(*request),
+                Pending::Embedded(request) if self.response.has_begun => return Some(*request),
+                Pending::Execute(request) | Pending::Embedded(request) => last = Some(*request),
                 Pending::Sync => break,
                 Pending::CopyEnd => {}
             }

@@ -116,6 +116,33 @@ fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
         let statuses = groups.map(|(_, status)| status);
         assert_eq!(statuses, [b"T", b"T", b"I", b"I"], "the transaction is over");
     }
+    // Without Sync in between, and with a statement behind.
+    let in_group = |statements: &[&str]| {
+        let each = statements.iter().map(|text| {
+            let whole = execute(text);
+            whole[..whole.len() - 5].to_vec()
+        });
+        [each.collect::<Vec<_>>().concat(), message(b'S', b"")].concat()
+    };
+    let expected = [
+        (vec!["begin", "create table orders ()", "commit"], "12C12C12EZ", b"I"),
+        (vec!["begin", "create table orders ()", "commit", "create table orders ()"], "12C12C12EZ", b"I"),
+        (vec!["begin", "bad", "commit"], "12CEZ", b"E"),
+        (vec!["begin; bad", "commit"], "EZ", b"I"),
+    ];
+    for (statements, tags, status) in expected {
+        client.write_all(&[in_group(&statements), query("rollback; select 1")].concat()).expect("it is open");
+        assert_eq!(read_group(&client), (tags.to_owned(), status.to_vec()), "{statements:?}");
+        assert_eq!(read_group(&client).0.replace('N', ""), "CTDCZ", "{statements:?}");
+    }
+    // The transaction has failed before.
+    let failed = ["begin", "bad", "commit"];
+    for send in [&query as &dyn Fn(&str) -> Vec<u8>, &execute] {
+        client.write_all(&failed.map(send).concat()).expect("it is open");
+        let groups = [(); 3].map(|()| read_group(&client));
+        assert!(groups[2].0.ends_with("EZ") && !groups[2].0.contains('C'), "{groups:?}");
+        assert_eq!(groups[2].1, b"I", "{groups:?}");
+    }
     let tables =
         testkit::psql(server.port(), "disable", "select count(*) from pg_class where relname = 'orders'");
     assert!(printed(&tables).contains('0'), "{tables:?}");

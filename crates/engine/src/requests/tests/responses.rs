@@ -108,6 +108,10 @@ proptest! {
             if text == "commit" {
                 expected.push(is_in_transaction);
                 responses.extend(message(b'E', b"SERROR\0C42601\0Msyntax error\0\0"));
+                if is_in_transaction && !is_simple {
+                    // Of the simple query in the group.
+                    responses.extend(READY);
+                }
             } else {
                 let before = [message(b'1', b""), message(b'2', b"")].concat();
                 responses.extend(if is_simple { Vec::new() } else { before });
@@ -123,6 +127,88 @@ proptest! {
         }
         prop_assert_eq!(replaced_commits(streams.requests()), expected);
         prop_assert_eq!(faults.opaque_sessions(), 0);
+    }
+}
+
+/// Messages of the extended protocol that execute these statements, with one Sync.
+fn group(statements: &[&str]) -> Vec<u8> {
+    let each = statements.iter().map(|text| {
+        let whole = execute(text);
+        whole[..whole.len() - 5].to_vec()
+    });
+    [each.collect::<Vec<_>>().concat(), message(b'S', b"")].concat()
+}
+
+#[test]
+fn a_commit_in_the_group_of_its_begin_ends_the_transaction() {
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    let failed = message(b'E', b"SERROR\0C22023\0Mtoo long\0\0");
+    let ready = |status| message(b'Z', &[status]);
+    let own = Response::Psql { sqlstate: "40001".to_owned() };
+    let replaced = [&bound[..], &own.bytes(false, Persistence::Implicit)].concat();
+    let begun = [&bound[..], &complete("BEGIN")].concat();
+    for (server, client, injected) in [
+        // The server executes the query in the place of COMMIT.
+        (
+            [&begun[..], &bound, &failed, &ready(b'I'), &ready(b'I')].concat(),
+            [&begun[..], &replaced, &ready(b'I')].concat(),
+            1,
+        ),
+        // The transaction has failed in a way that the proxy cannot foresee.
+        (
+            [&begun[..], &bound, &complete("ROLLBACK"), &ready(b'I'), &ready(b'I')].concat(),
+            [&begun[..], &replaced, &ready(b'I')].concat(),
+            1,
+        ),
+        // BEGIN has failed, so the server skips the rest.
+        ([&bound[..], &failed, &ready(b'I')].concat(), [&bound[..], &failed, &ready(b'I')].concat(), 0),
+        // Parse of COMMIT has failed, so the server skips the query.
+        (
+            [&begun[..], &failed, &ready(b'E')].concat(),
+            [&begun[..], &own.bytes(false, Persistence::Implicit), &ready(b'E')].concat(),
+            1,
+        ),
+    ] {
+        for pieces in [1, 5, usize::MAX] {
+            let faults = faults_of(Protocol::Psql, vec![respond("commit", own.clone())]);
+            let mut streams = psql(&faults);
+            let next = [complete("SELECT 1"), ready(b'I')].concat();
+            for piece in [group(&["begin", "commit", "insert"]), query("select 1")].concat().chunks(pieces) {
+                streams.send(Direction::ToUpstream, piece);
+            }
+            assert_eq!(replaced_commits(streams.requests()), [true]);
+            let sent = String::from_utf8_lossy(streams.requests());
+            assert!(!sent.contains("insert") && sent.contains("S\0\0\0\u{4}Q"), "{sent:?}");
+            for piece in [&server[..], &next].concat().chunks(pieces) {
+                streams.send(Direction::ToDownstream, piece);
+            }
+            let seen = streams.responses();
+            assert_eq!(seen, [&client[..], &next].concat(), "{}", String::from_utf8_lossy(seen));
+            let stats = faults.request_stats();
+            let of = |kind: &str| stats.iter().find(|stats| &*stats.kind == kind).expect("it has begun");
+            assert_eq!(
+                (of("commit").requests, of("commit").injected, of("commit").delivered),
+                (1, injected, 0)
+            );
+            assert_eq!((of("select").delivered, faults.opaque_sessions()), (1, 0));
+        }
+    }
+}
+
+#[test]
+fn a_commit_in_a_failed_transaction_gets_the_response_of_the_proxy() {
+    let own = Response::Psql { sqlstate: "40001".to_owned() };
+    for statement in [query("commit"), execute("commit")] {
+        let faults = faults_of(Protocol::Psql, vec![respond("commit", own.clone())]);
+        let mut streams = psql(&faults);
+        streams.send(Direction::ToUpstream, &[query("begin"), query("bad"), statement.clone()].concat());
+        let failed = message(b'E', b"SERROR\0C42601\0Msyntax error\0\0");
+        let before = [complete("BEGIN"), message(b'Z', b"T"), failed, message(b'Z', b"E")].concat();
+        let is_extended = statement != query("commit");
+        let ready = READY.repeat(1 + usize::from(is_extended));
+        streams.send(Direction::ToDownstream, &[&before[..], &complete("ROLLBACK"), &ready].concat());
+        let expected = [&before[..], &own.bytes(false, Persistence::Implicit), READY].concat();
+        assert_eq!(streams.responses(), expected, "{}", String::from_utf8_lossy(streams.responses()));
     }
 }
 
