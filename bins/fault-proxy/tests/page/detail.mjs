@@ -75,14 +75,14 @@ await test(async (page) => {
   console.log("faults in each state, and the schedule");
   await post("/toxics", { type: "blackhole", attributes: { schedule: "start:5m,duration:5m" } });
   await post("/toxics", { type: "packet_loss", stream: "upstream", attributes: { rate: "5%" }, toxicity: 0.25 });
-  await post("/toxics", { type: "reset", stream: "upstream", attributes: { after: "1h" } });
+  await post("/toxics", { type: "reset", stream: "upstream", attributes: { after: "300s" } });
   await post("/toxics/reset_upstream", { enabled: false });
   await post("/toxics", { type: "slow_open", name: "once", attributes: { delay: "1ms", times: 1 } });
   const selected = client(cache);
   await fault("once").locator(".chip.spent").filter({ hasText: "used up after 1 session" }).waitFor();
   selected.destroy();
-  await changes.getByText("reset_upstream added: reset, after 1 h").waitFor();
-  await fault("reset_upstream").getByText(/ after 1 h$/).waitFor();
+  await changes.getByText("reset_upstream added: reset, after 5 min").waitFor();
+  await fault("reset_upstream").getByText(/ after 5 min$/).waitFor();
 
   console.log("marks of changes within a second name all of them");
   const marks = async () => (await chart("Sessions").locator("text.mark").evaluateAll((all) => all.map((mark) => mark.querySelector("title").textContent))).join("\n");

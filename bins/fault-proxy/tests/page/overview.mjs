@@ -30,8 +30,8 @@ await test(async (page) => {
   await page.getByText("3 proxies · 2 faults on · 1 proxy with failed sessions").waitFor();
 
   console.log("a chip for each fault");
-  await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:1h,duration:1m" } });
-  await server.send("POST", "/proxies/cache/toxics", { type: "reset", stream: "upstream", attributes: { after: "1h" } });
+  await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:10m,duration:1m" } });
+  await server.send("POST", "/proxies/cache/toxics", { type: "reset", stream: "upstream", attributes: { after: "300s" } });
   await server.send("POST", "/proxies/cache/toxics/reset_upstream", { enabled: false });
   const chip = (name) => row("cache").locator(".chip").filter({ hasText: name });
   await chip("latency_downstream (on)").waitFor();
