@@ -69,6 +69,7 @@ export class Changes {
     this.table = table(["No.", "At", ["Proxy", "breaks"], ["Change", "wide"], ["By", "wide"]]);
     this.table.classList.add("compact");
     const box = new ScrollBox("Changes", this.table);
+    box.root.classList.add("long");
     details.append(box.root, box.note);
   }
 

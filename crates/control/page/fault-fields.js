@@ -1,7 +1,7 @@
 // The fields of a fault: those that most faults set first, the others behind "More".
 
 import { element, newId } from "./elements.js";
-import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, labelOf } from "./fault-types.js";
+import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, isRequired, labelOf } from "./fault-types.js";
 import { unbroken } from "./format.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
@@ -57,17 +57,21 @@ export class FaultFields {
     const help = element("small", { id: newId(), textContent: helpOf(attribute) });
     const problem = element("small", { id: newId(), className: "problem" });
     input.setAttribute("aria-describedby", `${help.id} ${problem.id}`);
-    const label = element("label", { htmlFor: input.id }, labelOf(attribute.name), ...neededSign(attribute));
-    if (attribute.one_of?.length === 1) input.required = true;
+    const needed = element("span", { className: "needed", textContent: attribute.one_of?.length > 1 ? "one is required" : "required", ariaHidden: "true" });
+    const label = element("label", { htmlFor: input.id }, labelOf(attribute.name), needed);
     const made = element("div", { className: "field", data: { name: attribute.name } }, label, input, help, problem);
-    this.lines.set(attribute.name, { attribute, input, problem, made });
+    this.lines.set(attribute.name, { attribute, input, needed, problem, made });
     return made;
   }
 
-  // Hides the fields that do not go with the values of the others.
+  // Hides the fields that do not go with the values of the others, and signs those that are required.
   update() {
     const all = this.all();
-    for (const { attribute, made } of this.lines.values()) made.hidden = !goesWith(attribute, this.attributes, all);
+    for (const { attribute, input, needed, made } of this.lines.values()) {
+      made.hidden = !goesWith(attribute, this.attributes, all);
+      needed.hidden = !isRequired(attribute, this.attributes, all);
+      input.required = !needed.hidden && attribute.one_of.length === 1;
+    }
   }
 
   all() {
@@ -106,11 +110,6 @@ export class FaultFields {
 
 // A problem as a sentence.
 export const withLabel = (name, text) => (/^(is|or|needs|does|must) /.test(text) ? `${labelOf(name)} ${text}` : text);
-
-function neededSign({ one_of: names = [] }) {
-  if (names.length === 0) return [];
-  return [element("span", { className: "needed", textContent: names.length === 1 ? "required" : "one is required", ariaHidden: "true" })];
-}
 
 function helpOf(attribute) {
   if (attribute.name === "direction") return "Data that the fault acts on";

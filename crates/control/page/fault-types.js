@@ -89,12 +89,16 @@ export function goesWith(attribute, attributes, values) {
   return !choice?.choices.includes(chosen) || attribute.with.includes(chosen);
 }
 
+// Whether an attribute, or another one of its `one_of`, is required with these values. A default in words depends on other parameters, and
+// requires nothing.
+export function isRequired({ one_of: names = [], with: allowed }, attributes, values) {
+  const isChosen = ({ name, choices, default: usual }) => choices.includes(allowed[0]) && allowed.includes(values[name] || usual);
+  return names.length > 0 && (allowed.length === 0 || attributes.some(isChosen));
+}
+
 // The attribute that is required and missing, and what is wrong with it, or null.
 export function missingIn(attributes, values) {
-  // A default in words depends on other parameters, and requires nothing.
-  const isChosen = ({ with: allowed }) => allowed.length === 0
-    || attributes.some(({ name, choices, default: usual }) => choices.includes(allowed[0]) && allowed.includes(values[name] || usual));
-  const attribute = attributes.find((each) => each.one_of.length > 0 && isChosen(each) && each.one_of.every((name) => !values[name]));
+  const attribute = attributes.find((each) => isRequired(each, attributes, values) && each.one_of.every((name) => !values[name]));
   if (!attribute) return null;
   const others = attribute.one_of.filter((name) => name !== attribute.name).map((name) => `or ${labelOf(name)} `);
   const { placeholder } = hintsOf(attribute);

@@ -1,7 +1,7 @@
 // Labels of marks on a chart. Pure functions.
 
 const CHARACTER = 7;
-const GAP = 4;
+const GAP = 10;
 
 const widthOf = (label) => label.length * CHARACTER;
 

@@ -59,6 +59,7 @@ export class Accuracy extends Section {
 export class Sessions extends Section {
   constructor() {
     super("Open sessions", ["Session", "Client", "Upstream", number("Age"), number("Request bytes"), number("Response bytes")], "No open sessions.");
+    this.scroll.classList.add("long");
   }
 
   update({ sessions, sessions_active }) {
@@ -72,6 +73,7 @@ export class ProxyChanges extends Section {
   constructor() {
     super("Recent changes", ["No.", "At", ["Change", "wide"], ["By", "wide"]], "No changes through the control API.");
     this.table.classList.add("compact");
+    this.scroll.classList.add("long");
   }
 
   update(changes, inWords) {
