@@ -49,7 +49,7 @@ impl Config {
     /// # Errors
     /// The value is not one of the parameter.
     pub(crate) fn vary(&mut self, varied: &VariedFault, value: Value) -> Result<()> {
-        let name = varied.parameter.name;
+        let (name, schedules) = (varied.parameter.name, self.schedules());
         self.control.control = Some(Endpoint(None));
         self.control.metrics = None;
         self.control.toxiproxy_config = None;
@@ -68,8 +68,14 @@ impl Config {
             dict.retain(|key, _| key.replace('_', "-") != name);
             dict.insert(name.to_owned(), FileValue::serialize(&value)?);
             is_in_file = true;
+            // Errors about other parameters are those of the file.
+            if let Ok(params) = FileValue::from(dict.clone()).deserialize::<FaultParams>()
+                && let Err(error) = params.resolve(&schedules)
+                && error.param() == name
+            {
+                return Err(error.into());
+            }
         }
-        let schedules = self.schedules();
         let of_flags = self.faults.iter_mut().find(|params| params.fault_type().name == varied.name);
         match of_flags {
             Some(params) => {

@@ -416,6 +416,10 @@ fn a_fault_of_a_file_is_varied() {
         "{}",
         daemon.stdout()
     );
+    let ended = run(&["margin", "--config", utf8(&file), "--vary", "short.bytes=0..10", "--", "true"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let problem = "--vary short.bytes=0..10, at 0 B: limit-data: bytes: is 0";
+    assert!(ended.stderr.contains(problem), "{}", ended.stderr);
     // Mappings replace the proxies of the file with their faults.
     let mapping = format!("{}=127.0.0.1:{}", free_port(), server.addr().port());
     let ended = run(&[&args[..1], &["--proxy", &mapping], &args[1..]].concat());
