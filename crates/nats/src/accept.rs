@@ -22,8 +22,9 @@ use self::request_connector::{PendingSession, RequestConnector};
 use self::requests::{Requests, SUBSCRIBE_TIMEOUT, Source};
 use self::responder::{Responder, publish_later};
 use crate::handshake::{self, Request, RequestError, Scope, Target};
+use crate::session::Role;
 use crate::subject::{self, ServiceName};
-use crate::tunnels::{Role, Tunnels};
+use crate::tunnels::Tunnels;
 
 /// Message count of an unsubscription that nats-server carries out immediately, because it ignores counts of more than
 /// nine digits. async-nats keeps the subscription until that many messages have arrived, so it still delivers messages

@@ -14,7 +14,8 @@ use self::attempt::{Failed, attempt};
 use self::refusals::Refusals;
 use crate::handshake::{EndInfo, Negotiated, Refusal, Reply, Scope, Target};
 use crate::id::SessionId;
-use crate::tunnels::{Role, Tunnels};
+use crate::session::Role;
+use crate::tunnels::Tunnels;
 
 /// Delay before a request is sent again when no server listens or a server is busy. It doubles while servers are busy.
 const RETRY_DELAY: Duration = Duration::from_millis(20);

@@ -8,7 +8,7 @@ use crate::budget::MemoryBudget;
 use crate::handshake::{Encoding, Reply, Request};
 use crate::message;
 use crate::session::frame::{Codec, Flags, Header};
-use crate::session::{Limits, PathState, Session, Window};
+use crate::session::{Limits, PathState, Role, Session, Window};
 use crate::subject;
 
 const MAX_MESSAGE: usize = 1 << 20;
@@ -40,8 +40,8 @@ pub fn session(bytes: &[u8]) {
     let codec = Codec { encoding: Encoding::Binary, id: "f".into() };
     let mut now = Duration::ZERO;
     let window = || Window::new(PathState::new(Default::default()), budget.clone(), now);
-    let server = Session::new("f", Encoding::Binary, 0, limits.clone(), window(), now);
-    let client = Session::client("f", Encoding::Binary, 1 << 16, limits, window(), now);
+    let server = Session::new("f", Encoding::Binary, Role::Server, limits.clone(), window(), now);
+    let client = Session::new("f", Encoding::Binary, Role::Client { credit: 1 << 16 }, limits, window(), now);
     let mut steps = Steps(bytes);
     for mut session in [server, client] {
         let mut is_up = true;

@@ -59,6 +59,15 @@ const DOUBT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const WAS_RESET: &str = "the connection on the other side was reset";
 pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
 
+/// The end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The client's end, with the credit that the server's reply granted.
+    Client { credit: u64 },
+    /// The server's end, which receives its credit with the first frame.
+    Server,
+}
+
 /// A message to publish to the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transmit {
@@ -136,32 +145,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Creates the client's end. `credit` is what the server's reply granted.
-    pub(crate) fn client(
-        id: &str,
-        encoding: Encoding,
-        credit: u64,
-        limits: Limits,
-        window: Window,
-        now: Duration,
-    ) -> Self {
-        let mut session = Self::new(id, encoding, credit, limits, window, now);
-        session.probe(now);
-        session.on_opening(now);
-        session
-    }
-
-    /// Creates an end that may send `credit` bytes at first. The server's end starts without credit, and receives it
-    /// with the first frame.
+    /// Creates an end. The client's end sends the first frame.
     pub(crate) fn new(
         id: &str,
         encoding: Encoding,
-        credit: u64,
+        role: Role,
         limits: Limits,
         window: Window,
         now: Duration,
     ) -> Self {
-        Self {
+        let credit = match role {
+            Role::Client { credit } => credit,
+            Role::Server => 0,
+        };
+        let mut session = Self {
             limits,
             codec: Codec { encoding, id: id.into() },
             sender: Sender::new(credit, Share::new(Arc::clone(&window.budget))),
@@ -185,7 +182,12 @@ impl Session {
             doubt: None,
             last_progress: now,
             opened: None,
+        };
+        if let Role::Client { .. } = role {
+            session.probe(now);
+            session.on_opening(now);
         }
+        session
     }
 
     /// Records that the client is about to receive its reply. If NATS then reports no responders, the client has closed

@@ -18,7 +18,7 @@ use crate::id::{InstanceId, SessionId};
 use crate::legacy::LegacySession;
 use crate::link::NatsConnection;
 use crate::paths::Paths;
-use crate::session::{Limits, Session, Window};
+use crate::session::{Limits, Role, Session, Window};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
 use crate::subject;
@@ -82,16 +82,6 @@ pub(crate) struct Inner {
     ids: Mutex<StdRng>,
 }
 
-/// The end of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The client's end, with the credit that the server's reply granted.
-    Client {
-        credit: u64,
-    },
-    Server,
-}
-
 impl Tunnels {
     /// Creates tunnels over `link`. Session IDs are drawn from `seed`, which must be 32 unpredictable bytes.
     pub fn new(link: NatsConnection, config: Config, seed: [u8; 32]) -> Self {
@@ -142,23 +132,19 @@ impl Tunnels {
         let now = clock.now();
         let window = Window::new(paths.to(peer.instance), Arc::clone(budget), now);
         let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
-        let mut core = match (encoding, role) {
-            (None, _) => AnySession::Legacy(LegacySession::new(
-                id,
-                now,
-                config.legacy_idle_timeout,
-                Arc::clone(budget),
-            )),
-            (Some(encoding), Role::Client { credit }) => {
-                AnySession::Reliable(Session::client(id, encoding, credit, limits, window, now))
+        let core = match encoding {
+            None => {
+                let session = LegacySession::new(id, now, config.legacy_idle_timeout, Arc::clone(budget));
+                AnySession::Legacy(session)
             }
-            (Some(encoding), Role::Server) => {
-                AnySession::Reliable(Session::new(id, encoding, 0, limits, window, now))
+            Some(encoding) => {
+                let mut session = Session::new(id, encoding, role, limits, window, now);
+                if let Some(max_message) = peer.max_message {
+                    session.limit_messages(max_message);
+                }
+                AnySession::Reliable(session)
             }
         };
-        if let (AnySession::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {
-            session.limit_messages(max_message);
-        }
         // The subjects with this last token that the end itself and its peer subscribe to.
         let both_ends = |token: &str| {
             let (to_server, to_client) = (subject::to_server(token).into(), subject::to_client(token).into());

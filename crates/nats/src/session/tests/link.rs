@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::world::{LIMITS, MS};
 use crate::budget::MemoryBudget;
 use crate::handshake::Encoding;
-use crate::session::{PathState, Probe, Session, Window};
+use crate::session::{PathState, Probe, Role, Session, Window};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_MESSAGE: usize = 1 << 20;
@@ -116,10 +116,10 @@ impl Link {
         let now = self.now;
         let [client, server] =
             [0, 1].map(|end| Window::new(Arc::clone(&paths[end]), Arc::clone(&self.budgets[end]), now));
-        let mut server = Session::new("0a", Encoding::Binary, 0, LIMITS, server, now);
+        let mut server = Session::new("0a", Encoding::Binary, Role::Server, LIMITS, server, now);
         server.on_opening(now);
         let credit = server.granted();
-        let client = Session::client("0a", Encoding::Binary, credit, LIMITS, client, now);
+        let client = Session::new("0a", Encoding::Binary, Role::Client { credit }, LIMITS, client, now);
         let tunnel = Tunnel {
             ends: [client, server],
             load,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::budget::MemoryBudget;
 use crate::handshake::Encoding;
 use crate::session::window::FIRST_WINDOW;
-use crate::session::{Destination, Failure, Limits, PathState, Session, Transmit, Window};
+use crate::session::{Destination, Failure, Limits, PathState, Role, Session, Transmit, Window};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const TRANSIT: Duration = Duration::from_micros(100);
@@ -85,8 +85,8 @@ impl World {
             Window::new(path, Arc::clone(budget), now)
         });
         let credit = FIRST_WINDOW as u64;
-        let client = Session::client("0a", encoding, credit, limits.clone(), client, now);
-        let server = Session::new("0a", encoding, 0, limits, server, now);
+        let client = Session::new("0a", encoding, Role::Client { credit }, limits.clone(), client, now);
+        let server = Session::new("0a", encoding, Role::Server, limits, server, now);
         let end =
             |session| End { session, written: 0, read: 0, saw_end: false, max_message: 1 << 20, is_up: true };
         Self {
