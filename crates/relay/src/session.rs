@@ -100,6 +100,10 @@ impl Session {
                 return Poll::Ready(());
             }
             self.discard_undeliverable(cx);
+            // A peer that reads only after it has sent everything would not read the rest.
+            if self.is_closing() && matches!(self.poll_discard(cx), Poll::Ready(1..)) {
+                cx.waker().wake_by_ref();
+            }
             // All bytes from the failed side are delivered or undeliverable, and bytes for it are undeliverable.
             let nothing_is_left = (self.upstream_has_failed() && self.to_downstream.has_ended())
                 || (self.downstream_has_failed() && self.to_upstream.has_ended());
@@ -115,6 +119,11 @@ impl Session {
 
     fn downstream_has_failed(&self) -> bool {
         self.to_downstream.destination_error().or(self.to_upstream.source_error()).is_some()
+    }
+
+    /// Returns true while the last data of a session that a stream has closed is delivered.
+    fn is_closing(&self) -> bool {
+        [&self.to_upstream, &self.to_downstream].iter().any(|flow| matches!(flow.state, State::Closing))
     }
 
     /// Reads and discards the data for a side that has failed.
@@ -164,8 +173,7 @@ impl Session {
         }
         let waits_for_receiver = (self.upstream_has_failed() && self.to_downstream.awaits_destination())
             || (self.downstream_has_failed() && self.to_upstream.awaits_destination())
-            || matches!(self.to_upstream.state, State::Closing)
-            || matches!(self.to_downstream.state, State::Closing);
+            || self.is_closing();
         let is_stalled = waits_for_receiver && !has_moved;
         self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
         self.moved_at_check = moved;

@@ -5,7 +5,7 @@ mod support;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use fault_proxy_relay::{CloseReason, Config, Route, Stream};
@@ -60,6 +60,63 @@ impl Stream for Stalled {
         }
         Poll::Ready(if self.cut_by_reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) })
     }
+}
+
+/// A client that reads only after it has sent everything.
+struct Uploading {
+    left: AtomicUsize,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Uploading {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut.load(Ordering::Relaxed) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl AsyncWrite for Uploading {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.left.load(Ordering::Relaxed) {
+            0 => Poll::Ready(Ok(bytes.len())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for Uploading {
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn poll_terminated(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut.load(Ordering::Relaxed) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn poll_discard(&mut self, _: &mut Context<'_>) -> Poll<usize> {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+        Poll::Ready(left)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_still_sends_receives_what_was_read_before_the_cut() {
+    let is_cut = Arc::<AtomicBool>::default();
+    let client = Box::new(Uploading { left: AtomicUsize::new(100), is_cut: Arc::clone(&is_cut) });
+    let listener = Prepared::new(vec![Ok(client)]);
+    let upstream = Box::new(Stalled { sends: true, is_cut, cut_by_reset: false });
+    let route = Route::to(ConnectTo::new(upstream));
+    let mut running = Running::start_with(Config::default(), listener, route, ([127, 0, 0, 1], 0).into());
+    let summary = running.summary().await;
+    assert_eq!((summary.bytes.to_downstream, &summary.downstream_end), (1000, &CloseReason::Finished));
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Returns the number of discarded bytes of both peers, or 0 if they will not send more.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let sides = [&mut self.downstream, &mut self.upstream].map(|side| side.poll_discard(cx));
         match sides {
             [Poll::Ready(0), other] | [other, Poll::Ready(0)] => other,
