@@ -29,6 +29,8 @@ struct OpenRequest {
     is_executed: bool,
     /// The proxy responds to it.
     is_injected: bool,
+    /// It was written to the upstream.
+    is_forwarded: bool,
     /// Its response was delivered or dropped.
     is_done: bool,
 }
@@ -45,6 +47,7 @@ impl OpenRequests {
             begun: now,
             is_executed: false,
             is_injected: false,
+            is_forwarded: false,
             is_done: false,
         });
         self.count(kinds, |_, new| new.requests += 1);
@@ -95,9 +98,12 @@ impl OpenRequests {
 
     /// The request was written to the upstream.
     pub(super) fn forward(&mut self, request: u64) {
-        if let Some(kinds) = self.get(request).map(|open| open.kinds) {
+        if let Some(open) = self.get(request) {
+            open.is_forwarded = true;
+            let kinds = open.kinds;
             self.count(kinds, |_, new| new.forwarded += 1);
         }
+        self.forget_done();
     }
 
     /// The upstream has sent the response.
@@ -151,8 +157,10 @@ impl OpenRequests {
         Some(*open)
     }
 
+    /// An upstream may respond before it has received the request.
     fn forget_done(&mut self) {
-        while self.open.front().is_some_and(|open| open.is_done) {
+        let is_over = |open: &OpenRequest| open.is_done && (open.is_forwarded || open.is_injected);
+        while self.open.front().is_some_and(is_over) {
             self.open.pop_front();
             self.first += 1;
         }

@@ -8,6 +8,21 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n";
 
 #[test]
+fn a_request_whose_response_comes_before_its_end_counts_as_forwarded() {
+    let faults = faults_of(Protocol::Http, vec![fault("PUT", Moment::FirstByte, LOST)]);
+    let mut streams = Streams::of(&faults);
+    let (head, body) = POST.split_at(POST.len() - 2);
+    streams.send(Direction::ToUpstream, head);
+    streams.send(Direction::ToDownstream, OK);
+    streams.send(Direction::ToUpstream, &[body, GET].concat());
+    streams.send(Direction::ToDownstream, OK);
+    let stats = faults.request_stats();
+    let counts: Vec<_> =
+        stats.iter().map(|kind| (&*kind.kind, kind.forwarded, kind.delivered, kind.unconfirmed)).collect();
+    assert_eq!(counts, [("GET", 1, 1, 0), ("POST", 1, 1, 0)]);
+}
+
+#[test]
 fn interim_responses_pass_before_a_lost_response() {
     for pieces in [1, usize::MAX] {
         let faults = faults_of(Protocol::Http, vec![fault("POST", Moment::FirstByte, LOST)]);
