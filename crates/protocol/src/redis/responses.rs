@@ -51,8 +51,8 @@ struct Message {
     awaits_first: bool,
     /// The message was published, or is about the connection.
     is_out_of_band: bool,
-    /// Code of an error.
-    failure: Option<Line>,
+    /// The message is an error, and the line has its code.
+    is_failure: bool,
 }
 
 impl Responses {
@@ -170,11 +170,11 @@ impl Responses {
         let text = self.line.text();
         let kind = text[0];
         match kind {
-            b'-' if is_outermost => self.message.failure = Some(self.line),
+            b'-' if is_outermost => self.message.is_failure = true,
             b'$' | b'!' | b'=' => {
                 let length = self.line.number().ok_or(wrong)?;
                 if kind == b'!' && is_outermost {
-                    self.message.failure = Some(self.line);
+                    self.message.is_failure = true;
                 }
                 if let Ok(length) = u64::try_from(length) {
                     let first = usize::try_from(length).ok().filter(|first| (1..=MAX_FIRST).contains(first));
@@ -229,14 +229,14 @@ impl Responses {
             && *number == request
         {
             *replies -= 1;
-            if *replies > 0 && self.message.failure.is_none() {
+            if *replies > 0 && !self.message.is_failure {
                 return Ok(());
             }
             session.subscriptions.pop_front();
         }
         session.answered = request;
         self.has_begun = false;
-        let failure = self.message.failure.as_ref().map(code);
+        let failure = self.message.is_failure.then(|| code(&self.line));
         let outcome = failure.map_or(Outcome::Success, Outcome::Failure);
         emit(sink, self.offset, EventKind::ResponseEnds { request, outcome });
         Ok(())
