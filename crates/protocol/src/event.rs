@@ -106,6 +106,9 @@ pub struct Request<'a> {
 pub enum Outcome<'a> {
     /// The request was executed.
     Success,
+    /// The request was executed, and PostgreSQL has rolled a transaction back. So it responds to ROLLBACK, and to COMMIT in a transaction
+    /// that has failed.
+    RolledBack,
     /// The request failed with this code: for PostgreSQL the SQLSTATE, for Redis the first word of the error, for HTTP the status
     /// if it is 400 or higher.
     Failure(&'a [u8]),

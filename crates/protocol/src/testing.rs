@@ -53,6 +53,7 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
         EventKind::ResponseEnds { request, outcome } => {
             let outcome = match outcome {
                 crate::Outcome::Success => "success".to_owned(),
+                crate::Outcome::RolledBack => "rolled back".to_owned(),
                 crate::Outcome::Failure(code) => String::from_utf8_lossy(code).into_owned(),
                 crate::Outcome::Skipped => "skipped".to_owned(),
             };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_protocol::Request;
+use fault_proxy_protocol::{Outcome, Request};
 
 use super::count::{KindCounters, NewCounts, RequestCounters, add_one};
 
@@ -107,12 +107,26 @@ impl OpenRequests {
     }
 
     /// The upstream has sent the response.
-    pub(super) fn answer(&mut self, request: u64, is_executed: bool) {
-        if let Some(open) = self.get(request).filter(|open| !open.is_injected) {
+    pub(super) fn answer(&mut self, request: u64, outcome: Outcome<'_>) {
+        let Some(kinds) = self.get(request).filter(|open| !open.is_injected).map(|open| open.kinds) else {
+            return;
+        };
+        let is_executed = match outcome {
+            Outcome::Success => true,
+            // A commit that is answered so has committed nothing.
+            Outcome::RolledBack => !self.has(kinds, "commit") || self.has(kinds, "rollback"),
+            Outcome::Failure(_) | Outcome::Skipped => false,
+        };
+        if let Some(open) = self.get(request) {
             open.is_executed = is_executed;
-            let kinds = open.kinds;
-            self.count(kinds, |_, new| new.answered += 1);
         }
+        self.count(kinds, |_, new| new.answered += 1);
+    }
+
+    /// Returns true if the set has this kind.
+    fn has(&self, kinds: u64, kind: &str) -> bool {
+        let position = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
+        position.is_some_and(|position| kinds & (1 << position) != 0)
     }
 
     /// The upstream does not receive the request.

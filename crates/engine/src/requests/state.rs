@@ -209,7 +209,7 @@ impl State {
     fn end_response(&mut self, now: Duration, offset: u64, request: u64, outcome: Outcome<'_>) {
         self.stream(Direction::ToDownstream).push_end(offset, request);
         self.stream(Direction::ToDownstream).end_steps(request, offset);
-        self.open.answer(request, outcome == Outcome::Success);
+        self.open.answer(request, outcome);
         self.ended = request;
         self.end_replaced(offset);
         while let Some(pending) = self.acting.as_mut().and_then(|acting| acting.pending.next_up_to(request)) {

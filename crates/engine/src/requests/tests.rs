@@ -170,6 +170,27 @@ fn the_response_of_a_commit_is_lost_once_the_upstream_has_committed() {
 }
 
 #[test]
+fn a_lost_commit_of_a_failed_transaction_is_not_unconfirmed() {
+    for (text, tag, unconfirmed) in
+        [("commit", "COMMIT", 1), ("commit", "ROLLBACK", 0), ("rollback", "ROLLBACK", 1)]
+    {
+        for statement in [query(text), execute(text)] {
+            for pieces in [1, usize::MAX] {
+                let faults = faults_of(Protocol::Psql, vec![fault(text, Moment::FirstByte, LOST)]);
+                let mut streams = psql(&faults);
+                streams.send(Direction::ToUpstream, &statement);
+                for piece in [complete(tag), READY.to_vec()].concat().chunks(pieces) {
+                    streams.send(Direction::ToDownstream, piece);
+                }
+                let stats = faults.request_stats();
+                let counts = (stats[0].answered, stats[0].unconfirmed);
+                assert_eq!((streams.end, counts), (Some(RESET), (1, unconfirmed)), "{text}: {tag}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_client_that_flushes_without_sync_loses_its_response_too() {
     let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::FirstByte, LOST)]);
     let mut streams = psql(&faults);

@@ -20,9 +20,13 @@ fn is_asynchronous(tag: u8) -> bool {
 /// Bytes of an ErrorResponse that have its severity and its SQLSTATE, which are the first fields.
 const ERROR_PREFIX: usize = 128;
 
+/// The tag of the CommandComplete of a transaction that is rolled back.
+const ROLLBACK: &[u8] = b"ROLLBACK\0";
+
 fn wanted(tag: u8) -> usize {
     match tag {
         b'E' => ERROR_PREFIX,
+        b'C' => ROLLBACK.len(),
         b'Z' => 1,
         _ => 0,
     }
@@ -34,6 +38,7 @@ pub(super) struct Response {
     has_begun: bool,
     parts: u64,
     failure: Option<[u8; 5]>,
+    rolls_back: bool,
     /// Status in the ReadyForQuery that the server is sending.
     status: Option<TransactionStatus>,
     /// The last request of the group whose response has ended.
@@ -73,6 +78,7 @@ impl Response {
     fn read(&mut self, tag: u8, payload: &[u8]) {
         match (tag, payload) {
             (b'Z', [status, ..]) => self.status = TransactionStatus::from_byte(*status),
+            (b'C', ROLLBACK) => self.rolls_back = true,
             (b'E', [_, ..]) => self.failure = Some(sqlstate(payload)),
             _ => {}
         }
@@ -211,7 +217,11 @@ impl Session {
 
     fn end_response(&mut self, request: u64, offset: u64, sink: Sink<'_>) {
         let failure = self.response.failure;
-        let outcome = failure.as_ref().map_or(Outcome::Success, |code| Outcome::Failure(code));
+        let outcome = match &failure {
+            Some(code) => Outcome::Failure(code),
+            None if self.response.rolls_back => Outcome::RolledBack,
+            None => Outcome::Success,
+        };
         emit(sink, offset, EventKind::ResponseEnds { request, outcome });
         self.response = Response { ended: Some(request), ..Response::default() };
     }
