@@ -170,6 +170,12 @@ class FaultDialog {
     return this.preset ? null : missingIn(this.attributes, this.fields.all());
   }
 
+  // The faults of the preset whose names the proxy had already when the dialog was opened. To add the others would leave a part of it.
+  taken() {
+    const names = this.preset ? this.requests().map(({ name }) => name) : [];
+    return this.proxy.faults.map(({ name }) => name).filter((name) => names.includes(name));
+  }
+
   changes() {
     return changeOf(this.isNative ? this.type : null, this.attributes, this.before, this.fields.all());
   }
@@ -177,6 +183,12 @@ class FaultDialog {
   async submit() {
     this.fields.unmark();
     this.problem.textContent = "";
+    const taken = this.taken();
+    if (taken.length) {
+      const [are, them] = taken.length === 1 ? ["A fault named", "it"] : ["Faults named", "them"];
+      this.problem.textContent = `${are} ${taken.join(" and ")} already exist${taken.length === 1 ? "s" : ""}. Close this dialog and remove ${them} first. Nothing was added.`;
+      return;
+    }
     const share = this.preset ? null : problemOfShare(this.fields.all().toxicity);
     const problem = this.missing() ?? (share ? { name: "toxicity", text: share } : null);
     if (problem) {

@@ -12,7 +12,7 @@ export class Faults {
     Object.assign(this, { change, messages: new Messages(), ofRows: new Map() });
     this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Actions"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
-    this.none = element("p", { className: "none", textContent: "No faults. Traffic is forwarded unchanged." });
+    this.none = element("p", { className: "none", });
     this.bars = element("div", { className: "bars" });
     this.schedule = element("div", { className: "schedule" }, element("h4", { textContent: "Schedule" }), this.bars);
     const add = element("button", { type: "button", className: "primary", textContent: "Add a fault" });
@@ -24,6 +24,7 @@ export class Faults {
   update(proxy, state) {
     Object.assign(this, { proxy, state });
     this.none.hidden = proxy.faults.length > 0;
+    this.none.textContent = proxy.enabled ? "No faults. Traffic is forwarded unchanged." : "No faults. The proxy is disabled and accepts no connections.";
     this.table.hidden = proxy.faults.length === 0;
     fill(this.table, proxy.faults, ({ name }) => name, (fault, row) => [
       fault.name, fault.description, actsOn(fault), percent(fault.toxicity), chipIn(row, fault, state.uptime_ms), whole(fault.applied),

@@ -25,9 +25,13 @@ let shown;
 // A new proxy, until a state has it.
 let created = null;
 
+// Errors of the API in the words of Toxiproxy's, for someone who reads only this page.
+const WORDS = { "toxic not found": "This fault was removed in the meantime.", "proxy not found": "This proxy was deleted in the meantime." };
+
 async function change(method, ...request) {
   const before = Math.max(expected.changes, latest?.changes ?? 0);
   const sent = await send(method, ...request);
+  if (sent.problem) sent.problem = WORDS[sent.problem] ?? sent.problem;
   if (method !== "GET" && sent.answer) Object.assign(expected, { changes: before + 1, until: Date.now() + OLD_MS });
   return sent;
 }

@@ -252,9 +252,20 @@ async function presets() {
     await record(id, "plain");
     assert.deepEqual(JSON.parse(records.at(-1).faults).map(({ name }) => name).sort(), faults.map(({ name }) => name).sort());
   }
-  console.log("a preset that is refused in the middle");
+  console.log("a preset with a name that is taken");
   await api("POST", toxics("plain"), { type: "refuse", name: "3g-requests" });
   await open("plain");
+  await dialog.getByText("3G", { exact: true }).click();
+  await dialog.locator("button.primary").click();
+  await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists. Close this dialog and remove it first. Nothing was added." }).waitFor();
+  await checked("preset-taken");
+  assert.equal((await api("GET", toxics("plain"))).length, 1);
+  await close();
+  await api("DELETE", `${toxics("plain")}/3g-requests`);
+
+  console.log("a preset that is refused in the middle");
+  await open("plain");
+  await api("POST", toxics("plain"), { type: "refuse", name: "3g-requests" });
   await dialog.getByText("3G", { exact: true }).click();
   await dialog.locator("button.primary").click();
   await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists: remove it, then add the rest. 3g-latency and 3g-responses are added already." }).waitFor();

@@ -50,6 +50,7 @@ await test(async (page) => {
   await page.getByText("No faults. Traffic is forwarded unchanged.").waitFor();
   await page.getByRole("switch", { name: "Enabled" }).uncheck();
   await page.getByText("made/here is disabled.").waitFor();
+  await page.getByText("No faults. The proxy is disabled and accepts no connections.").waitFor();
   assert.equal((await server.send("GET", "/proxies/made%2Fhere")).enabled, false);
   await page.getByRole("button", { name: "Delete" }).click();
   await look(page, "delete");

@@ -71,9 +71,9 @@ await test(async (page) => {
 
   console.log("a problem stays until it is closed");
   const refuse = (status, error) => page.route("**/toxics/*", (route) => route.fulfill({ status, json: { error, status } }));
-  await refuse(409, "a fault of this file cannot be switched off here");
+  await refuse(404, "toxic not found");
   await page.getByRole("switch", { name: "slow on" }).click();
-  await fault("slow").getByRole("alert").getByText("a fault of this file cannot be switched off here").waitFor();
+  await fault("slow").getByRole("alert").getByText("This fault was removed in the meantime.").waitFor();
   assert(await page.getByRole("switch", { name: "slow on" }).isChecked(), "it is as it was");
   await message.filter({ hasText: "Switched on." }).waitFor({ state: "detached" });
   await sleep(7000);
@@ -84,7 +84,7 @@ await test(async (page) => {
 
   console.log("a problem is replaced by the next message");
   await page.getByRole("button", { name: "Remove slow" }).click();
-  await fault("slow").getByRole("alert").getByText("cannot be switched off").waitFor();
+  await fault("slow").getByRole("alert").getByText("was removed in the meantime").waitFor();
   await page.unroute("**/toxics/*");
   await page.getByRole("switch", { name: "slow on" }).click();
   await fault("slow").getByText("Switched off.").waitFor();
@@ -93,9 +93,9 @@ await test(async (page) => {
   console.log("a problem of a row that is gone moves to the list");
   await refuse(404, "toxic not found");
   await page.getByRole("button", { name: "Remove third" }).click();
-  await fault("third").getByText("toxic not found").waitFor();
+  await fault("third").getByText("This fault was removed in the meantime.").waitFor();
   await server.send("DELETE", "/proxies/cache/toxics/third");
-  await page.locator("section > .messages").getByText("third: toxic not found").waitFor();
+  await page.locator("section > .messages").getByText("third: This fault was removed in the meantime.").waitFor();
   await page.unroute("**/toxics/*");
 
   console.log("a fault that is removed, and one that is added");
