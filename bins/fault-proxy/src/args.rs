@@ -76,8 +76,8 @@ pub(crate) const HINTS: [Hint; 17] = [
     ("*-at", AT),
     ("--host", CONTROL_OR_TOXIPROXY),
     ("--port", CONTROL_OR_TOXIPROXY),
-    ("--config", RUN_OR_TOXIPROXY),
-    ("--seed", RUN_OR_TOXIPROXY),
+    ("--config", CONFIG_OR_TOXIPROXY),
+    ("--seed", SEED_OR_TOXIPROXY),
     ("--runtime-metrics", TOXIPROXY),
     ("--proxy-metrics", TOXIPROXY),
     ("--version", "use --version, or `fault-proxy toxiproxy-server -version`"),
@@ -86,7 +86,8 @@ pub(crate) const HINTS: [Hint; 17] = [
 const AFTER_BYTES: &str = "only three faults start after an amount of data: --blackhole-after-bytes, --timeout-after-bytes and --reset-after-bytes";
 const AT: &str = "only four faults have a moment: --latency-at, --blackhole-at, --timeout-at and --reset-at";
 const CONTROL_OR_TOXIPROXY: &str = "use `fault-proxy run --control HOST:PORT`, or `fault-proxy toxiproxy-server -host=HOST -port=PORT` for the flags of Toxiproxy";
-const RUN_OR_TOXIPROXY: &str = "put it after the command, as in `fault-proxy run --config FILE`, or use `fault-proxy toxiproxy-server -config=FILE` for the flags of Toxiproxy";
+const CONFIG_OR_TOXIPROXY: &str = "use `fault-proxy run --config FILE`, or `fault-proxy toxiproxy-server -config=FILE` for the flags of Toxiproxy";
+const SEED_OR_TOXIPROXY: &str = "use `fault-proxy run --seed NUMBER`, or `fault-proxy toxiproxy-server -seed=NUMBER` for the flags of Toxiproxy";
 const TOXIPROXY: &str = "use `fault-proxy toxiproxy-server -host=HOST` for the flags of Toxiproxy";
 
 /// Prefix of the program's variables.
@@ -228,9 +229,20 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::toxiproxy::Server;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_flags_of_toxiproxys_server_have_a_hint() {
+        for flag in Server::command().get_arguments().filter_map(|arg| arg.get_long()) {
+            let has_hint = HINTS.iter().any(|(name, hint)| {
+                name.strip_prefix("--") == Some(flag) && hint.contains("toxiproxy-server -")
+            });
+            assert!(has_hint || flag == "help", "{flag}");
+        }
     }
 }

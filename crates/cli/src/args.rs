@@ -125,9 +125,9 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
     let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
     // Arguments after `--` belong to another program.
     let texts = texts.take_while(|(_, arg)| *arg != "--");
-    if let Some((_, arg)) = texts.into_iter().find(|(index, arg)| is_single_dashed(arg, *index == 1)) {
-        let hint = hint_for(&format!("-{arg}"), hints);
-        let hint = hint.map_or("long flags begin with two dashes", |(_, hint)| hint);
+    let mut single_dashed =
+        texts.filter_map(|(index, arg)| Some((arg, single_dashed_hint(arg, index == 1, hints)?)));
+    if let Some((arg, hint)) = single_dashed.next() {
         let text = format!("unexpected argument '{arg}' found: {hint}");
         exit_with(&name, &command.error(ErrorKind::UnknownArgument, text));
     }
@@ -164,11 +164,16 @@ fn unless_empty(arg: Arg) -> Arg {
     if is_empty { arg.env(Resettable::<ClapStr>::Reset) } else { arg }
 }
 
-/// Returns true for a flag such as `-host`. clap reads it as `-h` and exits with status 0, so a misconfigured container would look
-/// successful. The first argument, which cannot be the value of a flag, may begin with any letter.
-fn is_single_dashed(arg: &str, is_first: bool) -> bool {
-    let Some(flag) = arg.strip_prefix('-').filter(|flag| flag.len() > 1) else { return false };
-    flag.starts_with(['h', 'V']) || (is_first && flag.starts_with(|first: char| first.is_ascii_alphabetic()))
+/// Returns the hint for a flag such as `-host`, of which clap sees only the first letter. For `-h`, it exits with status 0, so a
+/// misconfigured container would look successful. Other flags without a hint are left to clap, unless they are the first argument,
+/// which cannot be the value of a flag.
+fn single_dashed_hint(arg: &str, is_first: bool, hints: &[Hint]) -> Option<&'static str> {
+    let flag = arg.strip_prefix('-').filter(|flag| flag.len() > 1)?;
+    let first = flag.chars().next().filter(char::is_ascii_alphabetic)?;
+    match hint_for(&format!("--{flag}"), hints) {
+        Some((name, hint)) if name != ANY_FLAG => Some(hint),
+        _ => (is_first || matches!(first, 'h' | 'V')).then_some("long flags begin with two dashes"),
+    }
 }
 
 /// Suggests the subcommand that differs least from the unknown one. clap compares letters by their position, so that `rnu` is not similar to

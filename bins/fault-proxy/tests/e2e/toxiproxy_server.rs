@@ -203,13 +203,18 @@ fn its_flags_without_its_name_are_refused_with_the_way_out() {
         &["-runtime-metrics"],
         &["-version"],
     ] {
-        let ended = crate::support::run(args);
-        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{args:?}: {ended:?}");
         let flag = args[0].split('=').next().unwrap();
-        assert!(
-            ended.stderr.contains(flag) && ended.stderr.contains("fault-proxy toxiproxy-server -"),
-            "{}",
-            ended.stderr
-        );
+        // Only `run` has these flags with two dashes.
+        let commands: &[&[&str]] =
+            if flag == "--config" { &[&[]] } else { &[&[], &["run"], &["check"], &["ctl"]] };
+        for command in commands {
+            let ended = crate::support::run(&[command, args].concat());
+            assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{command:?} {args:?}: {ended:?}");
+            assert!(
+                ended.stderr.contains(flag) && ended.stderr.contains("fault-proxy toxiproxy-server -"),
+                "{command:?}: {}",
+                ended.stderr
+            );
+        }
     }
 }
