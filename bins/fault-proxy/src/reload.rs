@@ -2,7 +2,7 @@
 
 mod state;
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -66,8 +66,9 @@ impl<'a> Reload<'a> {
         Ok(Some(Self { source, path, asked }))
     }
 
-    /// Reloads at each signal and when the file has changed. Repeats failed changes at each check. Ignores a
-    /// file without proxies, because it is probably still being written. Never returns.
+    /// Reloads at each signal and when the file has changed. Logs an error when it cannot be read any more. Repeats
+    /// failed changes at each check. Ignores a file without proxies, because it is probably still being written.
+    /// Never returns.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -78,8 +79,8 @@ impl<'a> Reload<'a> {
                 () = self.asked.recv() => {}
                 _ = looks.tick() => {
                     let before = std::mem::replace(&mut seen, FileFingerprint::from_path(self.path));
-                    // Wait for the next check, because the file may still be written.
-                    if seen == read || seen != before || seen.is_none() {
+                    // Wait for the next check, because the file may still be written or be replaced.
+                    if seen == read || seen != before {
                         followed.try_again().await;
                         continue;
                     }
@@ -88,8 +89,8 @@ impl<'a> Reload<'a> {
             seen = FileFingerprint::from_path(self.path);
             let new = self.read_again(settings);
             if FileFingerprint::from_path(self.path) != seen {
-                // The file changed while it was read, so the text may be incomplete.
-                read = None;
+                // The file changed while it was read, so the text may be incomplete. The next checks find that it differs
+                // from the one that was read last.
                 continue;
             }
             read = seen;
@@ -116,7 +117,7 @@ impl<'a> Reload<'a> {
     }
 
     fn read_again(&self, settings: &Settings) -> Result<Settings> {
-        if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
+        if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
             // Reading a pipe or a device might never end.
             bail!("{} is not a regular file: it is read at the start only", self.path.display());
         }
@@ -139,9 +140,10 @@ struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    /// Returns `None` if the path is not a regular file.
+    /// Returns `None` if the path is not a regular file or cannot be read.
     fn from_path(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
+        File::open(path).ok()?;
         Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), id: file_id(&metadata) })
     }
 }

@@ -1,8 +1,9 @@
 //! A configuration file that changes while the program runs.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -97,6 +98,36 @@ fn a_bad_file_changes_nothing_and_says_why() {
         round_trip(&client, b"slow").unwrap();
         started.elapsed() >= Duration::from_millis(300)
     });
+}
+
+#[test]
+fn a_file_that_is_gone_is_logged_once_and_again_when_it_is_back() {
+    let (echo, port) = (FarEnd::echo(), free_port());
+    let config = Config::new(&entry(port, echo.addr(), ""));
+    let away = config.file.with_file_name("away.toml");
+    let api = config.run();
+    let client = connect(port);
+    let (to_nothing, to_directory) =
+        (|| symlink("nowhere.toml", &config.file), || fs::create_dir(&config.file));
+    let in_its_place: [(&dyn Fn() -> io::Result<()>, _); 3] =
+        [(&|| Ok(()), "No such file"), (&to_nothing, "No such file"), (&to_directory, "Is a directory")];
+    for (count, (replace, reason)) in in_its_place.into_iter().enumerate() {
+        fs::rename(&config.file, &away).unwrap();
+        replace().unwrap();
+        eventually("it is logged", || api.stderr().matches(REFUSED).count() > count);
+        thread::sleep(SOME_LOOKS);
+        let log = api.stderr();
+        let refused = log.split(REFUSED).nth(count + 1).expect("it was refused");
+        assert!(refused.starts_with(&format!(" path={} error=", config.file.display())), "{refused}");
+        assert!(refused.contains(reason), "{refused}");
+        assert_eq!(log.matches(REFUSED).count(), count + 1, "{log}");
+        round_trip(&client, b"still here").unwrap();
+        // The file is the same as before, and the log has to tell that it is there again.
+        fs::remove_file(&config.file).or_else(|_| fs::remove_dir(&config.file)).ok();
+        fs::rename(&away, &config.file).unwrap();
+        eventually("it is reloaded", || reloads(&api) > count);
+    }
+    round_trip(&client, b"still here").unwrap();
 }
 
 #[test]
