@@ -6,7 +6,6 @@ mod unix;
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ConnectError;
-use self::race::race;
+use self::race::{Attempts, race};
 use crate::loops::{Dialed, ProxyPort};
 use crate::resolve::Resolver;
 use crate::stream::{BoxStream, Legs, Peer};
@@ -166,7 +165,7 @@ impl TcpConnector {
     /// Connects with Nagle's algorithm left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
     async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let deadline = Instant::now() + self.timeout;
-        let mut attempts = Vec::new();
+        let mut attempts = Attempts::default();
         let Ok(resolved) = timeout_at(deadline, self.resolver.resolve(&self.host, self.port)).await else {
             return Err(self.timed_out(attempts));
         };
@@ -178,12 +177,15 @@ impl TcpConnector {
         };
         match timeout_at(deadline, race(addresses, &mut attempts, sys::connect)).await {
             Ok(Some(connected)) => Ok(connected),
-            Ok(None) => Err(ConnectError::Unreachable { target: self.to_string(), attempts }),
+            Ok(None) => {
+                Err(ConnectError::Unreachable { target: self.to_string(), attempts: attempts.into_errors() })
+            }
             Err(_) => Err(self.timed_out(attempts)),
         }
     }
 
-    fn timed_out(&self, attempts: Vec<(SocketAddr, io::Error)>) -> ConnectError {
+    fn timed_out(&self, attempts: Attempts) -> ConnectError {
+        let attempts = attempts.into_errors();
         ConnectError::TimedOut { target: self.to_string(), after: self.timeout, attempts }
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,44 @@ async fn addresses_that_do_not_answer_share_one_timeout() {
     let error = in_time("the end", dead.connect_tcp()).await.expect_err("nobody answers");
     assert!(matches!(error, ConnectError::TimedOut { after, .. } if after == limit), "{error}");
     assert!(began.elapsed() >= limit);
+    let each =
+        format!("name:{} within 0.6s: {}: no answer; {}: no answer", one.addr.port(), one.addr, other.addr);
+    assert!(error.to_string().ends_with(&each), "{error}");
+}
+
+#[tokio::test]
+async fn a_failed_connect_names_each_address_with_its_error() {
+    let dead = Dead::new([127, 0, 0, 8].into(), 0);
+    let port = dead.addr.port();
+    let refused = SocketAddr::from(([127, 0, 0, 7], port));
+    let refused_v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    let both_families = [format!("{refused_v6}: "), format!("{}: no answer", dead.addr)];
+    for (addresses, expected) in [
+        (
+            vec![refused, dead.addr],
+            [format!("{refused}: Connection refused"), format!("; {}: no answer", dead.addr)],
+        ),
+        (
+            vec![dead.addr, refused],
+            [format!("{refused}: Connection refused"), format!("; {}: no answer", dead.addr)],
+        ),
+        (vec![refused_v6, dead.addr], both_families.clone()),
+        (vec![dead.addr, refused_v6], both_families),
+        (vec![dead.addr], [format!("name:{port} within 1s: "), format!("{}: no answer", dead.addr)]),
+        (
+            vec![refused],
+            [format!("cannot connect to name:{port}: "), format!("{refused}: Connection refused")],
+        ),
+    ] {
+        let connector = connector(addresses.clone(), port).with_timeout(Duration::from_secs(1));
+        let error =
+            in_time("the end", connector.connect_tcp()).await.expect_err("nobody accepts").to_string();
+        assert!(expected.iter().all(|part| error.contains(part)), "{addresses:?}: {error}");
+    }
+    // The target is the address.
+    let connector = TcpConnector::new("127.0.0.7", port);
+    let error = connector.connect_tcp().await.expect_err("nobody listens there").to_string();
+    assert!(error.starts_with(&format!("cannot connect to {refused}: Connection refused")), "{error}");
 }
 
 #[tokio::test]

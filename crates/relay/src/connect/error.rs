@@ -20,7 +20,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The attempts to connect to all addresses failed.
-    #[error("cannot connect to {target}{}", list(attempts))]
+    #[error("cannot connect to {target}{}", list(target, attempts))]
     Unreachable {
         /// The target as configured.
         target: String,
@@ -28,13 +28,14 @@ pub enum ConnectError {
         attempts: Vec<(SocketAddr, io::Error)>,
     },
     /// Resolving and connecting took longer than the timeout.
-    #[error("no connection to {target} within {}s{}", after.as_secs_f64(), list(attempts))]
+    #[error("no connection to {target} within {}s{}", after.as_secs_f64(), list(target, attempts))]
     TimedOut {
         /// The target as configured.
         target: String,
         /// The timeout.
         after: Duration,
-        /// Each address that failed before the timeout, with its error.
+        /// Each address that was tried, with its error. First those that failed before the timeout, then those that had
+        /// not answered. Empty if the name was not resolved in time.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
     /// The connect to a Unix socket failed.
@@ -93,14 +94,14 @@ impl ConnectError {
     }
 }
 
-/// Formats failed attempts: `: error` for a single address, `: address: error; address: error` for more.
-fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
+/// Formats failed attempts as `: address: error; address: error`. Omits the address of a target that is one.
+fn list(target: &str, attempts: &[(SocketAddr, io::Error)]) -> String {
+    let of_attempt = |(addr, error): &(SocketAddr, io::Error)| {
+        let addr = addr.to_string();
+        if addr == target { error.to_string() } else { format!("{addr}: {error}") }
+    };
     match attempts {
         [] => String::new(),
-        [(_, error)] => format!(": {error}"),
-        attempts => {
-            let each: Vec<_> = attempts.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
-            format!(": {}", each.join("; "))
-        }
+        attempts => format!(": {}", attempts.iter().map(of_attempt).collect::<Vec<_>>().join("; ")),
     }
 }

@@ -12,16 +12,36 @@ use tokio::time::sleep;
 /// The Connection Attempt Delay that RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Errors of attempts, in the order in which the attempts failed.
-pub(super) type Failures = Vec<(SocketAddr, io::Error)>;
+/// Attempts of one race that have not succeeded.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// Errors of attempts, in the order in which the attempts failed.
+    failed: Vec<(SocketAddr, io::Error)>,
+    /// Addresses of attempts that have neither succeeded nor failed, in the order in which they started.
+    pending: Vec<SocketAddr>,
+}
+
+impl Attempts {
+    fn fail(&mut self, addr: SocketAddr, error: io::Error) {
+        self.pending.retain(|pending| *pending != addr);
+        self.failed.push((addr, error));
+    }
+
+    /// Returns each attempt with its error. The errors of pending attempts come last.
+    pub(super) fn into_errors(self) -> Vec<(SocketAddr, io::Error)> {
+        let no_answer = || io::Error::new(io::ErrorKind::TimedOut, "no answer");
+        let pending = self.pending.into_iter().map(|addr| (addr, no_answer()));
+        self.failed.into_iter().chain(pending).collect()
+    }
+}
 
 /// Returns the first connection that succeeds, or `None` if all attempts fail.
 ///
 /// An attempt starts when the previous one has been pending for [`ATTEMPT_DELAY`], or as soon as any attempt fails. The
-/// other attempts are dropped when one succeeds or when the future is dropped.
+/// other attempts are dropped when one succeeds or when the future is dropped. `record` then has those that were started.
 pub(super) async fn race<T, F>(
     addresses: Vec<SocketAddr>,
-    failures: &mut Failures,
+    record: &mut Attempts,
     connect: impl Fn(SocketAddr) -> F,
 ) -> Option<(T, SocketAddr)>
 where
@@ -29,10 +49,11 @@ where
 {
     // Most targets have one address, which needs neither a set of futures nor a timer.
     if let [addr] = addresses[..] {
+        record.pending.push(addr);
         return match connect(addr).await {
             Ok(stream) => Some((stream, addr)),
             Err(error) => {
-                failures.push((addr, error));
+                record.fail(addr, error);
                 None
             }
         };
@@ -41,6 +62,7 @@ where
     let mut attempts = FuturesUnordered::new();
     loop {
         if let Some(addr) = waiting.next() {
+            record.pending.push(addr);
             let attempt = connect(addr);
             attempts.push(async move { (addr, attempt.await) });
         }
@@ -48,7 +70,7 @@ where
             biased;
             ended = attempts.next() => match ended? {
                 (addr, Ok(stream)) => return Some((stream, addr)),
-                (addr, Err(error)) => failures.push((addr, error)),
+                (addr, Err(error)) => record.fail(addr, error),
             },
             () = sleep(ATTEMPT_DELAY), if waiting.len() > 0 => {}
         }
@@ -89,9 +111,9 @@ mod tests {
     async fn raced(outcomes: &[Option<(u64, bool)>]) -> (Option<u16>, u64, Vec<u16>, Vec<u64>) {
         let began = Instant::now();
         let now = || u64::try_from(began.elapsed().as_millis()).unwrap();
-        let (starts, mut failures) = (RefCell::new(Vec::new()), Failures::new());
+        let (starts, mut record) = (RefCell::new(Vec::new()), Attempts::default());
         let addresses = (0..u16::try_from(outcomes.len()).unwrap()).map(addr).collect();
-        let winner = race(addresses, &mut failures, |addr| {
+        let winner = race(addresses, &mut record, |addr| {
             starts.borrow_mut().push(now());
             let outcome = outcomes[usize::from(addr.port())];
             async move {
@@ -101,7 +123,7 @@ mod tests {
             }
         })
         .await;
-        let failed = failures.iter().map(|(addr, _)| addr.port()).collect();
+        let failed = record.failed.iter().map(|(addr, _)| addr.port()).collect();
         (winner.map(|(_, addr)| addr.port()), now(), failed, starts.into_inner())
     }
 
