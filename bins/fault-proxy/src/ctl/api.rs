@@ -169,7 +169,9 @@ impl Api {
         }
         let text = answer.body_mut().read_to_string().context("the response is incomplete")?;
         let body: Value = serde_json::from_str(&text).map_err(|_| self.no_api(status))?;
-        let problem = plain_lines(body["error"].as_str().ok_or_else(|| self.no_api(status))?);
+        let problem = body["error"].as_str().ok_or_else(|| self.no_api(status))?;
+        // Users of a command line have not written a body.
+        let problem = plain_lines(problem.strip_prefix("bad request body: ").unwrap_or(problem));
         match (status, path) {
             (StatusCode::UNAUTHORIZED, _) if self.authorization.is_some() => {
                 bail!(
