@@ -209,7 +209,8 @@ impl NatsAccept {
         let shared = self.tunnels.session(&id, encoding, Role::Server, peer, request.notices);
         let peer = Peer::Name(format!("nats:{id}").into());
         let mut accepted = Accepted::new(Box::new(self.tunnels.stream(Arc::clone(&shared))), peer);
-        let opening = PendingSession { answer, id, encoding, shared };
+        let place = self.tunnels.inner.link.permissions().take_place();
+        let opening = PendingSession { answer, id, encoding, shared, place };
         accepted.connector = Some(Arc::new(RequestConnector {
             target: request.target,
             connector,

@@ -36,7 +36,8 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     unsent: Option<Transmit>,
     bad_messages: Arc<MessageWarnings>,
-    _registration: Registration,
+    /// Dropped after the subscriptions, because it frees their place.
+    registration: Registration,
 }
 
 impl Driver {
@@ -62,7 +63,7 @@ impl Driver {
             timer: Box::pin(sleep_until(Instant::now())),
             unsent: None,
             bad_messages,
-            _registration: registration,
+            registration,
         }
     }
 
@@ -72,6 +73,7 @@ impl Driver {
             let now = self.shared.clock.now();
             let core = &mut self.shared.lock().core;
             if std::mem::replace(&mut self.connects, connects) != connects {
+                self.registration.is_accepted = false;
                 core.link(now, false);
             }
             core.link(now, is_up);
@@ -100,7 +102,8 @@ impl Driver {
         false
     }
 
-    fn take(&self, message: Message) {
+    fn take(&mut self, message: Message) {
+        self.registration.is_accepted = true;
         let now = self.shared.clock.now();
         let core = &mut self.shared.lock().core;
         if message.status == Some(StatusCode::NO_RESPONDERS) {

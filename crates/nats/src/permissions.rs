@@ -5,6 +5,7 @@
 //! - `check`: a check of all permissions
 //! - `measure`: measurements of the connection
 //! - `notices`: messages with which a server ends the sessions whose subjects it may not publish to
+//! - `place`: places of ended sessions at the limit of subscriptions
 //! - `report`: messages with which a client reports its missing permissions to servers
 
 mod check;
@@ -12,10 +13,12 @@ mod denial;
 mod measure;
 mod missing;
 pub(crate) mod notices;
+mod place;
 mod report;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::watch;
@@ -26,6 +29,7 @@ pub use self::denial::Permission;
 pub use self::measure::ServerAnswer;
 pub(crate) use self::missing::Missing;
 pub use self::missing::Needs;
+pub(crate) use self::place::Place;
 use crate::id::InstanceId;
 use crate::shared::Shared;
 use crate::subject;
@@ -40,6 +44,8 @@ pub(crate) struct PermissionTracker {
     limit_hits: watch::Sender<u64>,
     /// True if no subscription is known to have succeeded since NATS refused one.
     pub(crate) is_full: watch::Sender<bool>,
+    /// Number of sessions that may subscribe while `is_full`, because others have ended since the last refusal.
+    places: AtomicUsize,
     /// Permissions that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Permission>>,
     missing: watch::Sender<Missing>,
@@ -55,6 +61,8 @@ pub(crate) struct PermissionTracker {
 pub(crate) struct Registration {
     permissions: Arc<PermissionTracker>,
     subject: Box<str>,
+    /// True once NATS is known to have accepted the subscription of the session on this connection.
+    pub(crate) is_accepted: bool,
 }
 
 type Sessions = HashMap<Box<str>, Weak<Shared>>;
@@ -64,7 +72,7 @@ impl PermissionTracker {
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
         let subject: Box<str> = shared.subjects.local.as_str().into();
         lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
-        Registration { permissions: Arc::clone(self), subject }
+        Registration { permissions: Arc::clone(self), subject, is_accepted: false }
     }
 
     /// Sets the permissions that count as missing when NATS refuses them. Only the first call has an effect.
@@ -86,6 +94,7 @@ impl PermissionTracker {
             }
             Some(Denial::SubscriptionLimit) => {
                 self.limit_hits.send_modify(|hits| *hits += 1);
+                self.places.store(0, Ordering::Relaxed);
                 self.is_full.send_replace(true);
                 let reason = format!("NATS refused a subscription: {text}");
                 for session in self.open_sessions() {
@@ -219,11 +228,6 @@ impl PermissionTracker {
         self.limit_hits.subscribe()
     }
 
-    /// Returns true if NATS refuses more subscriptions, so that new sessions fail.
-    pub(crate) fn is_full(&self) -> bool {
-        *self.is_full.borrow()
-    }
-
     pub(crate) fn open_sessions(&self) -> Vec<Arc<Shared>> {
         lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
     }
@@ -245,5 +249,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Drop for Registration {
     fn drop(&mut self) {
         lock(&self.permissions.sessions).remove(&self.subject);
+        if self.is_accepted {
+            self.permissions.free_place();
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::responder::Responder;
 use crate::handshake::{self, Encoding, Negotiated, Scope, Target};
 use crate::id::SessionId;
+use crate::permissions::Place;
 use crate::shared::Shared;
 
 /// Time after which the client is notified that its request is pending. Clients repeat a request after a second without
@@ -25,15 +26,20 @@ pub(super) struct PendingSession {
     pub(super) id: SessionId,
     pub(super) encoding: Option<Encoding>,
     pub(super) shared: Arc<Shared>,
+    /// Place of an ended session, if NATS refuses more subscriptions.
+    pub(super) place: Option<Place>,
 }
 
 impl PendingSession {
     /// Subscribes to the session's subject, and then answers the client.
     async fn open(self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let Self { answer, id, encoding, shared } = self;
+        let Self { answer, id, encoding, shared, place } = self;
         let tunnels = answer.tunnels.clone();
         shared.lock().core.expect_first_frame(shared.clock.now());
         tunnels.start(&shared).await?;
+        if let Some(place) = place {
+            place.occupy();
+        }
         let window = shared.lock().core.on_opening(shared.clock.now());
         let sender = tunnels.end_info();
         let agreed = encoding.map(|encoding| Negotiated { encoding, window, sender });

@@ -89,7 +89,7 @@ impl Tunnels {
             if !known.is_empty() {
                 self.try_some(|permission| known.iter().any(|missing| missing == permission)).await;
             }
-            if permissions.is_full() {
+            if *is_full.borrow() {
                 self.try_subscription().await;
             }
         }

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use fault_proxy_nats::{Credential, Encoding, LinkError, NatsConnection, NatsOptions, Target};
+use fault_proxy_relay::{Stream, error_chain};
 use futures_util::StreamExt as _;
 use testkit::{NatsServer, TcpServer, nats_servers};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::ends::{Ends, LENGTH, connects, echo, tunnels};
@@ -111,6 +113,68 @@ async fn a_request_that_nats_would_refuse_fails_with_the_reason() {
     let error = client.connector(Target::Host { host, port: 1 }).open().await.expect_err("too long");
     let source = std::error::Error::source(&error).expect("a reason").to_string();
     assert!(source.contains("NATS accepts at most 384"), "{source}");
+}
+
+/// The test does not run the retries of the programs, which notice free subscriptions within 2 s.
+#[tokio::test]
+async fn at_the_limit_of_subscriptions_each_session_that_ends_admits_another_one() {
+    for program in nats_servers() {
+        let server = NatsServer::start_with(&program, "max_subscriptions: 6");
+        let options = options(&server.url(), Credential::None);
+        let ends = Ends::start(&options, &options, Encoding::Binary).await;
+        let upstream = TcpServer::echo();
+        let mut open = Vec::new();
+        while let Some(stream) = admitted(&ends, &upstream).await {
+            open.push(stream);
+        }
+        let link = &ends.links[0];
+        let errors = link.errors();
+        assert!(open.len() >= 2 && link.is_out_of_subscriptions(), "{} sessions", open.len());
+        for _ in 0..3 {
+            drop(open.pop());
+            open.push(admitted_soon(&ends, &upstream).await);
+            for _ in 0..5 {
+                assert!(admitted(&ends, &upstream).await.is_none(), "one too many");
+            }
+        }
+        // A failed dial leaves its place to the next request.
+        drop(open.pop());
+        let refused = async {
+            loop {
+                let error = ends.to(([127, 0, 0, 1], 1).into()).open().await.expect_err("nobody listens");
+                if error_chain(&error).contains("Connection refused") {
+                    break;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, refused).await.expect("the server dials");
+        admitted_soon(&ends, &upstream).await;
+        assert_eq!(link.errors(), errors, "NATS refused another subscription");
+        ends.end().await;
+    }
+}
+
+/// Returns a session once one is [admitted].
+async fn admitted_soon(ends: &Ends, upstream: &TcpServer) -> Box<dyn Stream> {
+    let next = async {
+        loop {
+            match admitted(ends, upstream).await {
+                Some(stream) => break stream,
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    timeout(LONG, next).await.expect("a session has ended")
+}
+
+/// Returns a session that has carried a byte in both directions, unless it was refused.
+async fn admitted(ends: &Ends, upstream: &TcpServer) -> Option<Box<dyn Stream>> {
+    let mut stream = ends.to(upstream.addr()).open().await.ok()?.stream;
+    let mut byte = [7];
+    stream.write_all(&byte).await.ok()?;
+    stream.read_exact(&mut byte).await.ok()?;
+    Some(stream)
 }
 
 #[tokio::test]
