@@ -43,6 +43,7 @@ use tracing::{info, warn};
 
 pub use self::credential::Credential;
 pub use self::error::LinkError;
+use self::error::one_line;
 pub use self::events::Status;
 use self::events::{Observer, Shared};
 pub(crate) use self::limit::MIN_MESSAGE;
@@ -153,10 +154,12 @@ impl NatsConnection {
         self.permissions().needed().to_vec()
     }
 
-    /// Describes the server that the link is connected to, without credentials.
+    /// Describes the server that the link is connected to, without credentials. The control characters of its name are
+    /// escaped.
     pub fn server(&self) -> String {
         let server = self.client().server_info();
-        format!("{}, version {}, at {}", server.server_name, server.version, self.shared.urls)
+        let (name, version) = (one_line(&server.server_name), one_line(&server.version));
+        format!("{name}, version {version}, at {}", self.shared.urls)
     }
 
     /// Returns the [required](Self::require) permissions that NATS refused when they were last used.

@@ -47,8 +47,9 @@ pub enum LinkError {
     },
     /// TLS with the server failed.
     #[error(
-        "no TLS with NATS at {urls}: {reason}; check the CA file, the client certificate, and that the server \
-         speaks TLS under that name"
+        "no TLS with NATS at {urls}: {}; check the CA file, the client certificate, and that the server \
+         speaks TLS under that name",
+        one_line(reason)
     )]
     Tls {
         /// The URLs that were tried.
@@ -85,7 +86,7 @@ pub enum LinkError {
         needed: usize,
     },
     /// No server answered in time.
-    #[error("cannot connect to NATS at {urls}{}: {reason}; {hint}", effort(*attempts, *within))]
+    #[error("cannot connect to NATS at {urls}{}: {}; {hint}", effort(*attempts, *within), one_line(reason))]
     Unreachable {
         /// The URLs that were tried.
         urls: String,
@@ -93,7 +94,7 @@ pub enum LinkError {
         within: Duration,
         /// Number of attempts.
         attempts: u32,
-        /// Error of the last attempt.
+        /// Error of the last attempt. It may contain what the server sent.
         reason: String,
         /// How to solve the problem.
         hint: &'static str,
@@ -105,6 +106,19 @@ fn effort(attempts: u32, within: Duration) -> String {
         0..=1 => String::new(),
         attempts => format!(" after {attempts} attempts in {within:?}"),
     }
+}
+
+/// Escapes the control characters of a text that may contain what a server sent.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fault_proxy_nats::{Credential, LinkError, NatsConnection, NatsOptions};
 use nkeys::KeyPair;
-use testkit::{NatsServer, nats_servers};
+use testkit::{NatsServer, TcpServer, nats_servers};
 
 use crate::jwt::{Account, now};
 use crate::{connect, options, refused, user};
@@ -129,6 +130,22 @@ async fn nothing_that_answers_is_named_without_its_password() {
     assert!(matches!(error, LinkError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&format!("nats://{address}")), "{error}");
     assert!(error.to_string().contains("start nats-server"), "{error}");
+}
+
+#[tokio::test]
+async fn what_another_server_sends_is_one_line_of_the_error() {
+    let mail = TcpServer::start(|mut stream| stream.write_all(b"220 \x1b[31mready\r\n").expect("it is open"));
+    let mut options = options(&format!("nats://{}", mail.addr()), Credential::None);
+    options.first_connect_timeout = Duration::ZERO;
+    let error = refused(&options, &[]).await.to_string();
+    assert!(error.contains(r"220 \u{1b}[31mready\r\n") && !error.contains(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_name_of_a_server_is_one_line() {
+    let server = NatsServer::with_config(r#"server_name: "two\nlines""#);
+    let link = connect(&server, Credential::None).await.expect("nats-server runs");
+    assert!(link.server().starts_with(r"two\nlines, version 2"), "{:?}", link.server());
 }
 
 #[tokio::test]
