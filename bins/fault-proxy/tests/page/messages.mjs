@@ -77,7 +77,6 @@ await test(async (page) => {
   assert(await page.getByRole("switch", { name: "slow on" }).isChecked(), "it is as it was");
   await message.filter({ hasText: "Switched on." }).waitFor({ state: "detached" });
   await sleep(7000);
-  await look(page, "message-problem");
   await fault("slow").getByRole("button", { name: "Close the message" }).press("Enter");
   await message.waitFor({ state: "detached" });
   assert(await page.getByRole("switch", { name: "slow on" }).evaluate((each) => each === document.activeElement), "the focus goes back");
@@ -96,6 +95,7 @@ await test(async (page) => {
   await fault("third").getByText("This fault was removed in the meantime.").waitFor();
   await server.send("DELETE", "/proxies/cache/toxics/third");
   await page.locator("section > .messages").getByText("third: This fault was removed in the meantime.").waitFor();
+  await look(page, "message-problem");
   await page.unroute("**/toxics/*");
 
   console.log("a fault that is removed, and one that is added");
