@@ -8,6 +8,8 @@ import { svg } from "./svg.js";
 
 const HEIGHT = 190;
 const EDGE = { right: 10, top: 20, bottom: 24 };
+// Half of the width of a time, in pixels.
+const HALF_LABEL = 27;
 
 export class Chart {
   // `series` are `{ name, className, value(sample), isBar }`.
@@ -65,7 +67,8 @@ export class Chart {
       ]),
       ...times(from, to, Math.floor((right - this.axis.left) / 64)).flatMap(({ time, label }) => [
         svg("line", { class: "grid", x1: scale.x(time), x2: scale.x(time), y1: bottom, y2: bottom + 4 }),
-        svg("text", { x: Math.min(scale.x(time), right - 18), y: HEIGHT - 6, "text-anchor": "middle" }, label),
+        // A time that does not fit below its tick is left out: beside it, it would be wrong.
+        ...(scale.x(time) + HALF_LABEL <= width ? [svg("text", { x: scale.x(time), y: HEIGHT - 6, "text-anchor": "middle" }, label)] : []),
       ]),
       ...drawnMarks(marks, scale, bottom, width),
       ...this.series.flatMap((series) => drawn(series, samples, scale, bottom)),

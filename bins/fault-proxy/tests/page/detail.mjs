@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 
-import { attempt, client, echo, eventually, look, serve, test } from "./harness.mjs";
+import { attempt, client, echo, eventually, look, serve, test, touchingLabels } from "./harness.mjs";
 
 // The port of a web server.
 async function web() {
@@ -158,4 +158,23 @@ await test(async (page) => {
   }
   await page.getByText("No faults. Traffic is forwarded unchanged.").waitFor();
   assert.deepEqual(await server.send("GET", "/proxies/cache/toxics"), []);
+
+  console.log("a time that does not fit below its tick is left out");
+  for (const second of [0, 1, 2, 4, 8, 16]) {
+    await page.evaluate(async (second) => {
+      const { Chart } = await import("/charts.js");
+      const chart = new Chart("Throughput", "rate", []);
+      document.body.replaceChildren(chart.figure);
+      chart.figure.style.width = "330px";
+      const to = new Date(2026, 0, 1, 12, 0, second).getTime();
+      chart.show({ samples: [], from: to - 60_000, to, marks: [] });
+    }, second);
+    assert.deepEqual(await page.evaluate(touchingLabels), [], `${second} s`);
+    const away = await page.evaluate(() => {
+      const middle = (each) => { const { left, right } = each.getBoundingClientRect(); return (left + right) / 2; };
+      const ticks = [...document.querySelectorAll("line.grid")].map(middle);
+      return [...document.querySelectorAll("text[text-anchor=middle]")].filter((text) => ticks.every((tick) => Math.abs(tick - middle(text)) > 1)).map((text) => text.textContent);
+    });
+    assert.deepEqual(away, [], `${second} s: times are below their ticks`);
+  }
 }, [404]);

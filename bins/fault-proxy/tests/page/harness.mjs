@@ -89,6 +89,17 @@ export async function eventually(what, done) {
   }
 }
 
+// Runs in the page. Returns the pairs of labels of a chart between which there is no gap.
+export function touchingLabels() {
+  const GAP = 3;
+  return [...document.querySelectorAll("svg.chart")].flatMap((chart) => {
+    const labels = [...chart.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]).filter(([, { width }]) => width > 0);
+    return labels.flatMap(([one, a], index) => labels.slice(index + 1)
+      .filter(([, b]) => a.left < b.right + GAP && b.left < a.right + GAP && a.top < b.bottom && b.top < a.bottom)
+      .map(([other]) => `${one} | ${other}`));
+  });
+}
+
 // Looks at the page in each scheme and size: a screenshot, no violation of axe-core, and nothing that is wider than a narrow window.
 export async function look(page, name) {
   // A dialog and its backdrop cover the viewport only.
@@ -103,6 +114,7 @@ export async function look(page, name) {
     assert(width <= innerWidth, `${name}, ${kind}: ${width} px are wider than ${innerWidth} px`);
     const scrolling = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
     assert.deepEqual(scrolling, [], `${name}, ${kind}: tables do not scroll sideways`);
+    assert.deepEqual(await page.evaluate(touchingLabels), [], `${name}, ${kind}: labels of charts do not touch`);
     // Playwright evaluates outside of the page's content security policy.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
