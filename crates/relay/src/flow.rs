@@ -112,7 +112,7 @@ impl Flow {
     pub(crate) fn fail_source(&mut self, error: io::Error) {
         match self.state {
             State::Done => self.state = State::ReadFailed(error),
-            // The session ends with a half-close, whatever the source does.
+            // The session ends with a half-close even if the source fails now.
             State::Closing => {}
             _ => _ = self.failure.get_or_insert(error),
         }

@@ -109,7 +109,7 @@ proptest! {
                 expected.push(is_in_transaction);
                 responses.extend(message(b'E', b"SERROR\0C42601\0Msyntax error\0\0"));
                 if is_in_transaction && !is_simple {
-                    // Of the simple query in the group.
+                    // The simple query in the group.
                     responses.extend(READY);
                 }
             } else {
