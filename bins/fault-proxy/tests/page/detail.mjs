@@ -164,16 +164,18 @@ await test(async (page) => {
     await page.evaluate(async (second) => {
       const { Chart } = await import("/charts.js");
       const chart = new Chart("Throughput", "rate", []);
-      document.body.replaceChildren(chart.figure);
+      chart.figure.id = "narrow";
       chart.figure.style.width = "330px";
+      document.getElementById("narrow")?.remove();
+      document.body.append(chart.figure);
       const to = new Date(2026, 0, 1, 12, 0, second).getTime();
       chart.show({ samples: [], from: to - 60_000, to, marks: [] });
     }, second);
     assert.deepEqual(await page.evaluate(touchingLabels), [], `${second} s`);
     const away = await page.evaluate(() => {
       const middle = (each) => { const { left, right } = each.getBoundingClientRect(); return (left + right) / 2; };
-      const ticks = [...document.querySelectorAll("line.grid")].map(middle);
-      return [...document.querySelectorAll("text[text-anchor=middle]")].filter((text) => ticks.every((tick) => Math.abs(tick - middle(text)) > 1)).map((text) => text.textContent);
+      const ticks = [...document.querySelectorAll("#narrow line.grid")].map(middle);
+      return [...document.querySelectorAll("#narrow text[text-anchor=middle]")].filter((text) => ticks.every((tick) => Math.abs(tick - middle(text)) > 1)).map((text) => text.textContent);
     });
     assert.deepEqual(away, [], `${second} s: times are below their ticks`);
   }
