@@ -339,11 +339,14 @@ fn a_fault_that_was_removed_stays_in_the_report_and_must_have_acted() {
     // One acts, is removed, and does not act the second time. The other one acts each time.
     add("latency", "slow", json!({"mean": 1}));
     add("slicer", "small", json!({"size": 1}));
-    ping(&TcpStream::connect((Ipv4Addr::LOCALHOST, cache)).expect("it listens"));
+    // It stays open, because the second latency would delay its end.
+    let client = TcpStream::connect((Ipv4Addr::LOCALHOST, cache)).expect("it listens");
+    ping(&client);
     api.delete("/proxies/cache/toxics/slow");
     add("latency", "slow", json!({"mean": 2}));
     api.delete("/proxies/cache/toxics/slow");
     api.delete("/proxies/cache");
+    drop(client);
     assert_eq!(end(&api), Some(3), "{}", api.stderr());
     let stdout = api.stdout();
     for name in ["latency", "slow"] {

@@ -89,11 +89,11 @@ export async function eventually(what, done) {
   }
 }
 
-// Runs in the page. Returns the pairs of labels of a chart between which there is no gap.
+// Runs in the page. Returns the pairs of labels of the axes of a chart between which there is no gap.
 export function touchingLabels() {
   const GAP = 3;
   return [...document.querySelectorAll("svg.chart")].flatMap((chart) => {
-    const labels = [...chart.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]).filter(([, { width }]) => width > 0);
+    const labels = [...chart.querySelectorAll("text:not(.mark)")].map((text) => [text.textContent, text.getBoundingClientRect()]).filter(([, { width }]) => width > 0);
     return labels.flatMap(([one, a], index) => labels.slice(index + 1)
       .filter(([, b]) => a.left < b.right + GAP && b.left < a.right + GAP && a.top < b.bottom && b.top < a.bottom)
       .map(([other]) => `${one} | ${other}`));
