@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use fault_proxy_relay::{CloseReason, Config, Route, TcpConnector};
 use support::{Asking, Running, in_time};
-use testkit::FarEnd;
+use testkit::TcpServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn a_session_goes_where_its_downstream_asks() {
-    let (asked, other) = (FarEnd::echo(), FarEnd::reset_on_connect());
+    let (asked, other) = (TcpServer::echo(), TcpServer::reset_on_connect());
     let connector = TcpConnector::new("127.0.0.1", asked.addr().port());
     let (listener, mut client) = Asking::to(Some(Arc::new(connector)));
     let route = Route::to(TcpConnector::new("127.0.0.1", other.addr().port()));

@@ -11,7 +11,7 @@ use std::{io, thread};
 use fault_proxy_relay::{CloseReason, Config, DataPath, Route, Stream, TcpConnector};
 use proptest::prelude::*;
 use support::{ConnectTo, Prepared, Running, in_time};
-use testkit::{FarEnd, Pattern};
+use testkit::{Pattern, TcpServer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -106,7 +106,7 @@ async fn transfer_and_back(addr: std::net::SocketAddr, total: u64) {
 #[tokio::test]
 async fn both_data_paths_carry_bulk_both_ways() {
     for data_path in [DataPath::Copy, DataPath::Splice] {
-        let far_end = FarEnd::echo();
+        let far_end = TcpServer::echo();
         let mut config = Config::default();
         config.data_path = data_path;
         let route = Route::to(TcpConnector::new("127.0.0.1", far_end.addr().port()));
@@ -165,7 +165,7 @@ impl AsyncWrite for Watched {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_zero_copy_path_can_be_left_and_entered_in_mid_session() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let front = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = front.local_addr().expect("bound");
     let (is_plain, read_through_us) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));

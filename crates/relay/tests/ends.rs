@@ -13,16 +13,16 @@ use fault_proxy_relay::{
     SessionSummary, Shutdown, TcpAcceptor, TcpConnector,
 };
 use support::{ConnectTo, FOREVER, Prepared, Running, in_time};
-use testkit::{FarEnd, abort};
+use testkit::{TcpServer, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-fn route_to(far_end: &FarEnd) -> Route {
+fn route_to(far_end: &TcpServer) -> Route {
     Route::to(TcpConnector::new("127.0.0.1", far_end.addr().port()))
 }
 
-async fn relay_to(far_end: &FarEnd) -> Running {
+async fn relay_to(far_end: &TcpServer) -> Running {
     Running::start(Config::default(), route_to(far_end)).await
 }
 
@@ -42,7 +42,7 @@ fn ends(summary: &SessionSummary) -> (&CloseReason, &CloseReason) {
 
 #[tokio::test]
 async fn a_client_that_half_closes_gets_the_whole_reply() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     let request = vec![b'x'; 3 << 20];
@@ -50,7 +50,7 @@ async fn a_client_that_half_closes_gets_the_whole_reply() {
     client.shutdown().await.expect("open");
     let mut reply = Vec::new();
     in_time("the reply", client.read_to_end(&mut reply)).await.expect("no abort");
-    assert_eq!(reply.len(), FarEnd::REPLY_PREFIX.len() + request.len());
+    assert_eq!(reply.len(), TcpServer::REPLY_PREFIX.len() + request.len());
     assert!(running.summary().await.is_clean());
 }
 
@@ -58,7 +58,7 @@ async fn a_client_that_half_closes_gets_the_whole_reply() {
 async fn an_upstream_that_half_closes_still_gets_the_rest() {
     let (told, heard) = mpsc::channel();
     let report = reporting(told);
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         stream.shutdown(Half::Write).expect("open");
         report(stream);
     });
@@ -74,7 +74,7 @@ async fn an_upstream_that_half_closes_still_gets_the_rest() {
 #[tokio::test]
 async fn a_clients_abort_reaches_the_upstream_as_an_abort() {
     let (told, heard) = mpsc::channel();
-    let far_end = FarEnd::start(reporting(told));
+    let far_end = TcpServer::start(reporting(told));
     let mut running = relay_to(&far_end).await;
     let mut client = net::TcpStream::connect(running.addr).expect("listening");
     client.write_all(b"half a request").expect("open");
@@ -86,7 +86,7 @@ async fn a_clients_abort_reaches_the_upstream_as_an_abort() {
 
 #[tokio::test]
 async fn an_upstreams_abort_reaches_the_client_as_an_abort() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0; 4]).expect("the client speaks");
         abort(stream);
     });
@@ -103,7 +103,7 @@ async fn an_upstreams_abort_reaches_the_client_as_an_abort() {
 async fn a_client_that_aborts_behind_a_stalled_upstream_is_noticed() {
     let (hold, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
-    let far_end = FarEnd::start(move |_stream| held.lock().expect("one session").recv().unwrap_or(()));
+    let far_end = TcpServer::start(move |_stream| held.lock().expect("one session").recv().unwrap_or(()));
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     let (chunk, mut sent) = (vec![0; 1 << 20], 0);
@@ -126,7 +126,7 @@ async fn a_client_that_aborts_behind_a_stalled_upstream_is_noticed() {
 /// As over plain TCP: a server may answer and close while its client still sends.
 #[tokio::test]
 async fn last_words_of_an_upstream_that_stopped_reading_are_delivered() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0; 4]).expect("the client speaks");
         stream.write_all(b"413 too large").expect("open");
         stream.shutdown(Half::Write).expect("open");
@@ -170,7 +170,7 @@ async fn without_an_upstream_the_client_is_reset_and_the_next_one_served() {
 #[tokio::test]
 async fn every_address_of_a_name_is_tried_in_turn() {
     // On systems where localhost is ::1 too, that is tried and refused first.
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut running =
         Running::start(Config::default(), Route::to(TcpConnector::new("localhost", far_end.addr().port())))
             .await;
@@ -182,7 +182,7 @@ async fn every_address_of_a_name_is_tried_in_turn() {
 
 #[tokio::test]
 async fn a_drain_refuses_new_clients_and_lets_sessions_finish() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"before").await.expect("open");
@@ -204,7 +204,7 @@ async fn a_drain_refuses_new_clients_and_lets_sessions_finish() {
 
 #[tokio::test]
 async fn the_end_of_a_drain_aborts_what_is_left() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"x").await.expect("open");
@@ -220,7 +220,7 @@ async fn the_end_of_a_drain_aborts_what_is_left() {
 #[tokio::test]
 async fn a_closed_relay_ends_its_sessions_with_an_end_of_file() {
     let (told, heard) = mpsc::channel();
-    let far_end = FarEnd::start(reporting(told));
+    let far_end = TcpServer::start(reporting(told));
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"x").await.expect("open");
@@ -243,7 +243,7 @@ async fn a_closed_relay_ends_its_sessions_with_an_end_of_file() {
 
 #[tokio::test]
 async fn sessions_are_shown_while_they_last() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"12345").await.expect("open");
@@ -267,7 +267,7 @@ async fn sessions_are_shown_while_they_last() {
 
 #[tokio::test]
 async fn dropping_a_running_relay_aborts_its_sessions() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let running = relay_to(&far_end).await;
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"x").await.expect("open");
@@ -280,7 +280,7 @@ async fn dropping_a_running_relay_aborts_its_sessions() {
 #[tokio::test]
 async fn errors_of_accept_are_survived() {
     const EMFILE: i32 = 24;
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let (mut client, downstream) = tokio::io::duplex(64);
     let accepts = vec![
         Err(ErrorKind::ConnectionAborted.into()),
@@ -298,7 +298,7 @@ async fn errors_of_accept_are_survived() {
 
 #[tokio::test]
 async fn at_the_limit_a_client_waits_for_another_to_leave() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut config = Config::default();
     config.max_sessions = 1;
     let running = Running::start(config, route_to(&far_end)).await;
@@ -316,7 +316,7 @@ async fn at_the_limit_a_client_waits_for_another_to_leave() {
 /// Listeners share the limit: none of them may keep a place while a client of another waits.
 #[tokio::test]
 async fn an_idle_listener_keeps_no_place_from_another() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mut config = Config::default();
     config.max_sessions = 1;
     let relay = Relay::new(config);
@@ -338,7 +338,7 @@ async fn an_idle_listener_keeps_no_place_from_another() {
 
 #[tokio::test]
 async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound");
     let mut acceptor = TcpAcceptor::new(listener).expect("a socket");
@@ -358,7 +358,7 @@ async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
 /// A short session never pays for the options that its upstream does not need yet.
 #[tokio::test]
 async fn an_upstream_gets_nodelay_at_the_second_write_and_keep_alive_when_the_session_lasts() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let upstream = net::TcpStream::connect(far_end.addr()).expect("listening");
     upstream.set_nonblocking(true).expect("a socket");
     let observed = socket2::Socket::from(upstream.try_clone().expect("a socket"));

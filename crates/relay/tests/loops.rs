@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use fault_proxy_relay::{Config, LoopDetector, Relay, Resolver, Route, Shutdown, TcpAcceptor, TcpConnector};
 use support::in_time;
-use testkit::FarEnd;
+use testkit::TcpServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -90,7 +90,7 @@ async fn a_proxy_that_connects_to_itself_ends_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn proxies_that_connect_to_each_other_end_the_connection_and_others_are_served() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     // With one place the connection to the second proxy is given up after a while.
     for (max_sessions, rounds) in [(1, 1), (3, 3), (100, 3)] {
         let mut program = Program::new(max_sessions);
@@ -108,7 +108,7 @@ async fn proxies_that_connect_to_each_other_end_the_connection_and_others_are_se
 
 #[tokio::test]
 async fn a_chain_of_proxies_relays() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let mut program = Program::new(100);
     let [(first, first_at), (second, second_at), (third, third_at)] =
         [bound().await, bound().await, bound().await];

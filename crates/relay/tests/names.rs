@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fault_proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector};
 use socket2::{Domain, Socket, Type};
 use support::{Running, in_time};
-use testkit::FarEnd;
+use testkit::TcpServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -47,7 +47,7 @@ fn connector(addresses: Vec<SocketAddr>, port: u16) -> TcpConnector {
 
 #[tokio::test]
 async fn an_address_that_does_not_answer_delays_a_session_by_a_quarter_of_a_second() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let port = far_end.addr().port();
     let (one, other) = (Dead::new([127, 0, 0, 8].into(), port), Dead::new([127, 0, 0, 9].into(), port));
     for (addresses, at_least) in [
@@ -122,7 +122,7 @@ async fn a_failed_connect_names_each_address_with_its_error() {
 
 #[tokio::test]
 async fn each_session_meets_the_address_that_the_name_has_then() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let port = far_end.addr().port();
     let nobody = SocketAddr::from(([127, 0, 0, 7], port));
     let lookups = AtomicUsize::new(0);

@@ -74,6 +74,5 @@ pub use process::{ServerProcess, Stop, require};
 pub use redis::{Redis, RedisCluster};
 pub use rustix::process::Signal;
 pub use service_manager::ServiceManager;
-// FarEnd is the previous name, which tests of other crates still use.
-pub use tcp_server::{TcpServer, TcpServer as FarEnd, abort};
+pub use tcp_server::{TcpServer, abort};
 pub use usage::{cpu_seconds, open_descriptors, resident_bytes, threads};

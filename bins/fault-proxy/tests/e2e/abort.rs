@@ -14,12 +14,12 @@ use std::{
 
 use crate::support::{PATIENCE, Proxy, ending, eventually, fill, round_trip, run, utf8};
 use socket2::{Domain, Socket, Type};
-use testkit::{Certificates, FarEnd, Pattern, abort, free_port, open_descriptors, require};
+use testkit::{Certificates, Pattern, TcpServer, abort, free_port, open_descriptors, require};
 
 /// An upstream that greets, then reads until its client ends, and tells how that was.
-fn witness(greeting: &'static [u8]) -> (FarEnd, Receiver<Result<(), ErrorKind>>) {
+fn witness(greeting: &'static [u8]) -> (TcpServer, Receiver<Result<(), ErrorKind>>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(greeting).expect("the proxy has just connected");
         outcome.send(ending(&stream)).ok();
     });
@@ -58,7 +58,7 @@ fn a_client_that_aborts_is_no_end_of_file_to_the_upstream() {
 fn an_upstream_that_aborts_is_no_end_of_file_to_the_client() {
     static ANSWER: [u8; 100_000] = [7; 100_000];
     for data_path in ["copy", "splice"] {
-        let far_end = FarEnd::start(|mut stream| {
+        let far_end = TcpServer::start(|mut stream| {
             stream.write_all(&ANSWER).expect("the proxy reads");
             // The client confirms that it has the complete response, so that only the abort follows.
             stream.read_exact(&mut [0]).expect("the client confirms");
@@ -80,7 +80,7 @@ fn an_upstream_that_aborts_during_an_upload_is_no_end_of_file_to_the_client() {
     {
         let (give_up, told_to_give_up) = mpsc::channel();
         let told_to_give_up = Mutex::new(told_to_give_up);
-        let far_end = FarEnd::start(move |mut stream| {
+        let far_end = TcpServer::start(move |mut stream| {
             told_to_give_up.lock().expect("the only client").recv_timeout(PATIENCE).expect("told");
             stream.write_all(last_words.as_bytes()).expect("the proxy is connected");
             abort(stream);
@@ -103,7 +103,7 @@ fn a_client_that_aborts_is_noticed_although_its_upstream_does_not_read() {
         let (outcome, outcomes) = mpsc::channel();
         let far_end = {
             let gate = Arc::clone(&gate);
-            FarEnd::start(move |stream| {
+            TcpServer::start(move |stream| {
                 gate.wait();
                 outcome.send(ending(&stream)).ok();
             })
@@ -137,7 +137,7 @@ fn aborts_go_both_ways_over_tls() {
     abort(greeted(&proxy, b"hello"));
     assert_eq!(outcome.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
 
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0]).expect("the client says something");
         abort(stream);
     });
@@ -151,7 +151,7 @@ fn aborts_go_both_ways_over_tls() {
 fn a_client_killed_during_its_upload_aborts_the_upstream() {
     let (started, starts) = mpsc::channel();
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"go\nleft unread").expect("the proxy has just connected");
         stream.read_exact(&mut vec![0; 1 << 20]).expect("the upload begins");
         started.send(()).ok();
@@ -226,7 +226,7 @@ fn an_upstream_that_does_not_answer_is_given_up_at_the_time_out() {
 
 #[test]
 fn an_upstream_that_resets_at_once_is_a_reset_for_the_client() {
-    let far_end = FarEnd::reset_on_connect();
+    let far_end = TcpServer::reset_on_connect();
     let proxy = Proxy::to(far_end.addr());
     assert_eq!(visit(&proxy), Err(ErrorKind::ConnectionReset));
 }

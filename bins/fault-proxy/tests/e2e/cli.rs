@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{run, utf8};
 use tempfile::TempDir;
-use testkit::{Certificates, FarEnd, free_port};
+use testkit::{Certificates, TcpServer, free_port};
 
 /// The complaint of a command that is refused as wrong usage.
 fn refusal(args: &[&str]) -> String {
@@ -70,7 +70,7 @@ fn tls_files_that_cannot_be_used_are_named() {
 
 #[test]
 fn check_connects_to_every_upstream_and_prints_what_would_run() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let alive = format!("{}={}", free_port(), far_end.addr());
     let ended = run(&["check", "--proxy", &alive]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use testkit::{FarEnd, require};
+use testkit::{TcpServer, require};
 
 use crate::support::api::{Api, create};
 use crate::support::terminal::Terminal;
@@ -41,7 +41,7 @@ impl Shell {
 }
 
 fn completes_commands_flags_values_and_names(mut shell: Shell) {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     create(&api, "orders-cache", echo.addr());
     api.post("/proxies/orders-cache/toxics", &json!({"name": "slow-night", "type": "latency"}));
     let addr = &api.addr;

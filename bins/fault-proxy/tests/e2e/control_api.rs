@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::api::{Api, connect, create, is_refused, listen_of};
 use crate::support::{PATIENCE, eventually, patient, round_trip, run, utf8};
 use serde_json::{Value, json};
-use testkit::{FarEnd, free_port};
+use testkit::{TcpServer, free_port};
 
 fn refused(status: u16, error: &str) -> (u16, Value) {
     (status, json!({"error": error, "status": status}))
@@ -16,7 +16,7 @@ fn refused(status: u16, error: &str) -> (u16, Value) {
 
 #[test]
 fn a_proxy_is_made_changed_and_deleted() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     assert_eq!(api.get("/proxies"), json!({}));
     let upstream = echo.addr().to_string();
     let (status, made) = api.ask(
@@ -40,7 +40,7 @@ fn a_proxy_is_made_changed_and_deleted() {
     round_trip(&client, b"hello").unwrap();
 
     // elsewhere: connections are dropped
-    let elsewhere = FarEnd::echo();
+    let elsewhere = TcpServer::echo();
     let changed = api.ask("PATCH", "/proxies/db", &json!({"upstream": elsewhere.addr().to_string()}));
     assert_eq!(changed.0, 200);
     assert_eq!(client.read(&mut [0; 1]).expect("no abort"), 0);
@@ -65,7 +65,7 @@ fn a_proxy_is_made_changed_and_deleted() {
 
 #[test]
 fn what_makes_no_proxy_is_refused_in_the_words_that_clients_know() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let addr = create(&api, "db", echo.addr());
     let post = |body: Value| api.ask("POST", "/proxies", &body);
     assert_eq!(api.ask("POST", "/proxies", &Value::Null), refused(400, "bad request body: EOF"));
@@ -98,7 +98,7 @@ fn what_makes_no_proxy_is_refused_in_the_words_that_clients_know() {
 
 #[test]
 fn a_missing_listen_is_any_address_and_a_free_port() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let made = api.post("/proxies", &json!({"name": "db", "upstream": echo.addr().to_string()}));
     let port = listen_of(&made).port();
     round_trip(&connect((Ipv4Addr::LOCALHOST, port).into()), b"hello").unwrap();
@@ -106,7 +106,7 @@ fn a_missing_listen_is_any_address_and_a_free_port() {
 
 #[test]
 fn toxics_are_added_changed_and_removed_on_open_sessions() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let client = connect(create(&api, "db", echo.addr()));
     let took = || {
         let started = Instant::now();
@@ -146,7 +146,7 @@ fn toxics_are_added_changed_and_removed_on_open_sessions() {
 
 #[test]
 fn what_makes_no_toxic_is_refused() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     create(&api, "db", echo.addr());
     let post = |body: Value| api.ask("POST", "/proxies/db/toxics", &body);
     api.post("/proxies/db/toxics", &json!({"type": "noop", "name": "a"}));
@@ -184,7 +184,7 @@ fn what_makes_no_toxic_is_refused() {
 
 #[test]
 fn populate_keeps_what_is_the_same_and_replaces_what_is_not() {
-    let (api, echo, other) = (Api::alone(), FarEnd::echo(), FarEnd::echo());
+    let (api, echo, other) = (Api::alone(), TcpServer::echo(), TcpServer::echo());
     let kept = create(&api, "kept", echo.addr());
     let moved = create(&api, "moved", echo.addr());
     for name in ["kept", "moved"] {
@@ -192,7 +192,7 @@ fn populate_keeps_what_is_the_same_and_replaces_what_is_not() {
     }
     let client = connect(kept);
     round_trip(&client, b"hello").unwrap();
-    let entry = |name: &str, listen: SocketAddr, upstream: &FarEnd| json!({"name": name, "listen": listen.to_string(), "upstream": upstream.addr().to_string(), "enabled": false});
+    let entry = |name: &str, listen: SocketAddr, upstream: &TcpServer| json!({"name": name, "listen": listen.to_string(), "upstream": upstream.addr().to_string(), "enabled": false});
     let entries = json!([entry("kept", kept, &echo), entry("moved", moved, &other)]);
     let (status, answer) = api.ask("POST", "/populate", &entries);
     assert_eq!(status, 201);
@@ -224,7 +224,7 @@ fn populate_keeps_what_is_the_same_and_replaces_what_is_not() {
 
 #[test]
 fn a_proxy_has_its_faults_before_its_first_session() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let port = free_port();
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // A client that is there as soon as anybody listens.
@@ -248,7 +248,7 @@ fn a_proxy_has_its_faults_before_its_first_session() {
 
 #[test]
 fn our_faults_and_mappings_go_the_same_ways() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let mapping = format!("{}={}", free_port(), echo.addr());
     let api = Api::with(&[
         "--proxy",
@@ -343,7 +343,7 @@ fn other_paths_and_methods_are_none() {
 
 #[test]
 fn a_file_of_the_compatible_api_makes_proxies_at_the_start() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("toxiproxy.json");
     let entry = json!([{"name": "db", "listen": "127.0.0.1:0", "upstream": echo.addr().to_string()}]);
@@ -359,7 +359,7 @@ fn a_file_of_the_compatible_api_makes_proxies_at_the_start() {
 
 #[test]
 fn metrics_are_of_open_sessions_too() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let addr = create(&api, "db", echo.addr());
     api.post("/proxies/db/toxics", &json!({"type": "latency", "attributes": {"latency": 20}}));
     let client = connect(addr);
@@ -390,7 +390,7 @@ fn metrics_are_of_open_sessions_too() {
 
 #[test]
 fn a_change_goes_on_when_its_client_goes_away() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let addr = create(&api, "db", echo.addr());
     for _ in 0..50 {
         let mut stream = TcpStream::connect(&api.addr).unwrap();

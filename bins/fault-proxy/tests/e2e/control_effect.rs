@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::support::api::{Api, connect, create, is_refused, listen_of};
 use crate::support::{PATIENCE, eventually, round_trip};
 use serde_json::{Value, json};
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 #[test]
 fn a_session_that_nobody_reads_is_ended_by_a_fault_that_comes() {
     let ended = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&ended);
-    let flood = FarEnd::start(move |mut stream| {
+    let flood = TcpServer::start(move |mut stream| {
         while stream.write_all(&[7; 65_536]).is_ok() {}
         told.fetch_add(1, Ordering::Relaxed);
     });
@@ -63,7 +63,7 @@ fn a_session_that_nobody_reads_is_ended_by_a_fault_that_comes() {
 
 #[test]
 fn who_connects_after_an_answer_meets_what_was_answered() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let addr = create(&api, "db", echo.addr());
     let refuse = json!({"name": "down", "type": "refuse"});
     for _ in 0..50 {
@@ -81,7 +81,7 @@ fn who_connects_after_an_answer_meets_what_was_answered() {
 
 #[test]
 fn a_bandwidth_toxic_of_0_cuts_a_stream_until_it_changes_or_goes() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::alone();
     let listen = create(&api, "cut", echo.addr());
     let mut open = connect(listen);

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::support::api::{Api, connect, create};
 use crate::support::{eventually, patient, round_trip};
 use serde_json::{Value, json};
-use testkit::{FarEnd, free_addr};
+use testkit::{TcpServer, free_addr};
 
 /// The first state that `/events` sends.
 fn state(api: &Api) -> Value {
@@ -19,7 +19,7 @@ fn state(api: &Api) -> Value {
 
 #[test]
 fn a_fault_that_is_switched_off_lets_open_sessions_go_on_and_keeps_its_counts() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::alone();
     let client = connect(create(&api, "p", echo.addr()));
     let fault = json!({"name": "slow", "type": "latency", "attributes": {"mean": "50ms"}});
@@ -45,7 +45,7 @@ fn a_fault_that_is_switched_off_lets_open_sessions_go_on_and_keeps_its_counts() 
 
 #[test]
 fn a_fault_is_used_up_after_its_times_until_they_change() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::alone();
     let port = create(&api, "p", echo.addr());
     let fault = json!({"name": "slow", "type": "latency", "attributes": {"mean": "50ms", "times": 1}});
@@ -84,7 +84,7 @@ fn only_samples_that_are_newer_are_returned() {
 
 #[test]
 fn the_last_ten_minutes_of_a_proxy_are_kept() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::alone();
     let client = connect(create(&api, "p", echo.addr()));
     let fault = json!({"type": "latency", "attributes": {"mean": "50ms", "direction": "both"}});

@@ -7,7 +7,7 @@ use std::thread;
 use crate::support::api::Api;
 use crate::support::{eventually, patient, round_trip};
 use serde_json::{Value, json};
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 const CALLERS: usize = 4;
 const SESSIONS: usize = 8;
@@ -16,7 +16,7 @@ const ROUNDS: usize = 300;
 
 #[test]
 fn no_call_is_stuck_and_no_session_breaks_while_faults_come_and_go() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let spec = json!({"name": "db", "listen": "127.0.0.1:0", "upstream": echo.addr().to_string()});
     let listen: SocketAddr = api.post("/proxies", &spec)["listen"].as_str().unwrap().parse().unwrap();
     let is_over = AtomicBool::new(false);

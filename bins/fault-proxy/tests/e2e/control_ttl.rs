@@ -8,7 +8,7 @@ use crate::support::api::{Api, connect, create, is_refused};
 use crate::support::{eventually, round_trip, run};
 use serde_json::json;
 use tempfile::NamedTempFile;
-use testkit::{FarEnd, free_port};
+use testkit::{TcpServer, free_port};
 
 /// Returns the output of `ctl` with these arguments.
 fn ctl(api: &Api, args: &[&str]) -> String {
@@ -19,7 +19,7 @@ fn ctl(api: &Api, args: &[&str]) -> String {
 
 #[test]
 fn a_fault_that_its_client_leaves_behind_is_removed() {
-    let (far_end, api) = (FarEnd::echo(), Api::alone());
+    let (far_end, api) = (TcpServer::echo(), Api::alone());
     let addr = create(&api, "db", far_end.addr());
     let started = Instant::now();
     let said = ctl(&api, &["fault", "add", "db", "blackhole", "direction=both", "--ttl", "1500ms"]);
@@ -52,7 +52,7 @@ fn a_fault_that_its_client_leaves_behind_is_removed() {
 
 #[test]
 fn a_port_that_a_fault_closes_opens_again_and_a_new_time_counts_from_the_change() {
-    let (far_end, api) = (FarEnd::echo(), Api::alone());
+    let (far_end, api) = (TcpServer::echo(), Api::alone());
     let addr = create(&api, "db", far_end.addr());
     ctl(&api, &["fault", "add", "db", "refuse", "--name", "down", "--ttl", "1h"]);
     assert!(is_refused(addr));

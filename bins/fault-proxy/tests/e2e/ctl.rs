@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::api::Api;
 use crate::support::{BINARY, Ended, PATIENCE, printed, run};
 use serde_json::{Value, json};
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
 struct Ctl<'a>(&'a Api);
 
@@ -39,7 +39,7 @@ impl Ctl<'_> {
 
 #[test]
 fn a_proxy_and_its_faults_are_managed() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let ctl = Ctl(&api);
     assert_eq!(ctl.says(&["list"]), "there are no proxies\n");
     let upstream = echo.addr().to_string();
@@ -163,8 +163,8 @@ fn what_goes_wrong_is_named_with_the_way_out() {
 }
 
 /// Answers each request with this.
-fn answering(answer: String) -> FarEnd {
-    FarEnd::start(move |mut stream| {
+fn answering(answer: String) -> TcpServer {
+    TcpServer::start(move |mut stream| {
         let (mut request, mut byte) = (Vec::new(), [0]);
         while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
             request.extend(byte);
@@ -332,7 +332,7 @@ fn the_address_of_the_proxy_is_that_of_ctl() {
 
 #[test]
 fn a_name_before_the_mapping_is_what_ctl_and_the_log_call_the_proxy() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let (named, unnamed) = (free_port(), free_port());
     let first = format!("cache@{named}={}", far_end.addr());
     let second = format!("{unnamed}={}", far_end.addr());

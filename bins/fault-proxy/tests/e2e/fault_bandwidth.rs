@@ -12,7 +12,7 @@ use std::{
 use crate::fault_support::{ms, timed};
 use crate::support::{PATIENCE, Proxy, receive, run, send};
 use tempfile::TempDir;
-use testkit::{FarEnd, Nginx, Pattern, Signal, free_port, require};
+use testkit::{Nginx, Pattern, Signal, TcpServer, free_port, require};
 
 /// nginx that serves `size` bytes as `/file`.
 struct Site {
@@ -94,7 +94,7 @@ fn the_sessions_of_a_proxy_share_a_bandwidth_of_its_scope() {
 fn an_upload_is_limited_by_what_is_read_from_the_client() {
     const SIZE: u64 = 1_000_000;
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(receive(&stream, &Pattern::new(5), 0)).ok();
     });
     let options = ["--with-bandwidth", "--bandwidth-rate", "1MBps", "--bandwidth-side", "client"];
@@ -110,7 +110,7 @@ fn an_upload_is_limited_by_what_is_read_from_the_client() {
 #[test]
 fn a_rate_does_not_limit_the_other_direction() {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(receive(&stream, &Pattern::new(5), 0)).ok();
     });
     // The limit applies to responses. The upload would take more than an hour and a half.
@@ -121,7 +121,7 @@ fn a_rate_does_not_limit_the_other_direction() {
 
 /// 100 bytes every 5 ms, and 12,000 bytes after a hundred of them, through 1 mbit/s; the result of a run with this expectation.
 fn light_load(expectation: &str) -> (Option<i32>, String) {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         for number in 1.. {
             let len = if number % 50 == 0 { 12_000 } else { 100 };
             if stream.write_all(&vec![7; len]).is_err() {
@@ -151,7 +151,7 @@ fn the_rate_under_light_load_is_that_of_the_time_in_which_bytes_waited() {
 
 #[test]
 fn a_bandwidth_that_is_never_the_limit_has_no_rate() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let expectation = |text| ["--with-bandwidth", "--bandwidth-rate", "1GBps", "--expect", text];
     for (text, code) in [("bandwidth.rate<1MBps", 0), ("bandwidth.rate>1MBps", 3)] {
         let proxy = Proxy::with(far_end.addr(), &expectation(text));

@@ -8,12 +8,12 @@ use std::{
 
 use crate::fault_support::{Scheduled, ms, timed};
 use crate::support::{PATIENCE, Proxy, receive, send};
-use testkit::{FarEnd, Pattern};
+use testkit::{Pattern, TcpServer};
 
 /// Returns an upstream that reports all received data, one item per read.
-fn listener() -> (FarEnd, Receiver<Vec<Vec<u8>>>) {
+fn listener() -> (TcpServer, Receiver<Vec<Vec<u8>>>) {
     let (heard, hears) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         let (mut parts, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
             parts.push(buffer[..length].to_vec());
@@ -55,7 +55,7 @@ fn corruption_flips_one_bit_in_a_share_of_the_bytes_the_same_ones_with_the_same_
 #[test]
 fn corruption_leaves_the_other_direction_alone() {
     const SIZE: u64 = 1_000_000;
-    let far_end = FarEnd::start(|stream| {
+    let far_end = TcpServer::start(|stream| {
         send(&stream, &Pattern::new(3), 0, SIZE).ok();
         receive(&stream, &Pattern::new(3), 0).ok();
     });
@@ -87,7 +87,7 @@ fn slices_are_small_and_apart_and_together_what_was_sent() {
 #[test]
 fn slices_without_a_delay_lose_nothing() {
     const SIZE: u64 = 2_000_000;
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let options =
         ["--with-slicer", "--slicer-size", "700", "--slicer-variation", "699", "--slicer-direction", "both"];
     let proxy = Proxy::with(far_end.addr(), &options);
@@ -102,7 +102,7 @@ fn slices_without_a_delay_lose_nothing() {
 #[test]
 fn what_is_sent_into_a_discarding_blackhole_is_missing() {
     let (part, parts) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         let mut buffer = [0; 100];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
             part.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).ok();

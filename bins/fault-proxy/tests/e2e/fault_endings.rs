@@ -13,12 +13,12 @@ use std::{
 
 use crate::fault_support::{Scheduled, ms, timed};
 use crate::support::{PATIENCE, Proxy, ending, round_trip};
-use testkit::{FarEnd, Pattern};
+use testkit::{Pattern, TcpServer};
 
 /// An upstream that sends `reply`, and tells all it gets.
-fn listener(reply: Vec<u8>) -> (FarEnd, Receiver<io::Result<Vec<u8>>>) {
+fn listener(reply: Vec<u8>) -> (TcpServer, Receiver<io::Result<Vec<u8>>>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(&reply).ok();
         let mut heard = Vec::new();
         outcome.send(stream.read_to_end(&mut heard).map(|_| heard)).ok();
@@ -52,7 +52,7 @@ fn a_timeout_lets_nothing_pass_and_closes_both_ends_when_it_is_over() {
 
 #[test]
 fn a_timeout_that_is_switched_on_ends_live_sessions() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let scheduled = Scheduled::with(
         far_end.addr(),
         &["--with-timeout", "--timeout-after", "500ms", "--timeout-sched", "start:1s"],
@@ -75,7 +75,7 @@ fn a_timeout_without_a_time_never_closes() {
 
 #[test]
 fn a_slow_close_delays_the_end_and_not_the_bytes() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.write_all(b"all of it").ok();
         stream.shutdown(Shutdown::Write).ok();
         ending(&stream).ok();
@@ -91,7 +91,7 @@ fn a_slow_close_delays_the_end_and_not_the_bytes() {
 
 #[test]
 fn a_slow_close_delays_a_clients_half_close() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let options = ["--with-slow-close", "--slow-close-delay", "500ms", "--slow-close-side", "client"];
     let proxy = Proxy::with(far_end.addr(), &[&options[..], &["--slow-close-direction", "ingress"]].concat());
     let client = proxy.connect();
@@ -99,7 +99,7 @@ fn a_slow_close_delays_a_clients_half_close() {
         client.shutdown(Shutdown::Write).unwrap();
         read_to_end(&client).expect("a clean end")
     });
-    assert_eq!(reply, FarEnd::REPLY_PREFIX);
+    assert_eq!(reply, TcpServer::REPLY_PREFIX);
     assert!(took >= ms(500), "{took:?}");
 }
 
@@ -150,7 +150,7 @@ fn peers_that_still_send_when_a_fault_closes_read_everything_and_an_end() {
     const LEN: usize = 1 << 20;
     let (outcome, outcomes) = mpsc::channel();
     // It sends twice as much as it may, and reads only then.
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.read_exact(&mut [0]).ok();
         stream.write_all(&pattern(2 * LEN)).ok();
         outcome.send(io::copy(&mut stream, &mut io::sink())).ok();
@@ -183,7 +183,7 @@ fn an_upstream_that_still_sends_when_a_fault_resets_the_client_reads_an_end() {
     let (outcome, outcomes) = mpsc::channel();
     let (reset, resets) = mpsc::channel();
     let resets = Mutex::new(resets);
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"a reply").ok();
         // The client is reset although this side stays open.
         let is_reset = resets.lock().expect("not poisoned").recv_timeout(PATIENCE);
@@ -203,11 +203,11 @@ fn an_upstream_that_still_sends_when_a_fault_resets_the_client_reads_an_end() {
 
 #[test]
 fn a_session_below_the_limit_is_not_touched() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let proxy = Proxy::with(far_end.addr(), &["--with-limit-data", "--limit-data-bytes", "64KiB"]);
     let mut client = proxy.connect();
     client.write_all(&pattern(20_000)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let reply = read_to_end(&client).unwrap();
-    assert_eq!(reply, [FarEnd::REPLY_PREFIX, &pattern(20_000)].concat());
+    assert_eq!(reply, [TcpServer::REPLY_PREFIX, &pattern(20_000)].concat());
 }

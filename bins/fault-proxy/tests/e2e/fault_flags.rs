@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::support::{BINARY, Ended, PATIENCE, Proxy, utf8};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, free_port};
+use testkit::{Daemon, TcpServer, free_port};
 
 /// `check`, with variables, of one mapping that works.
 fn check(variables: &[(&str, &str)], options: &[&str]) -> Ended {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mapping = format!("{}={}", free_port(), far_end.addr());
     run(variables, &[&["check", "--proxy", &mapping], options].concat())
 }
@@ -165,7 +165,7 @@ fn a_schedule_of_two_lone_halves_is_one_window_with_a_warning_unless_strict() {
 
 #[test]
 fn mappings_come_from_a_variable_too() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mappings = [(); 2].map(|()| format!("{}={}", free_port(), far_end.addr()));
     let ended = run(&[("FAULT_PROXY", &mappings.join(";"))], &["check"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -185,7 +185,7 @@ fn short_help_has_the_faults_and_long_help_their_parameters() {
 
 #[test]
 fn a_run_shows_when_its_faults_are_on_and_logs_changes_for_tail() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let options = ["--with-jitter", "--jitter-sched", "start:1s", "--tail"];
     let proxy = Proxy::with(far_end.addr(), &options);
     proxy.wait_for_line("fault jitter: on");
@@ -197,7 +197,7 @@ fn a_run_shows_when_its_faults_are_on_and_logs_changes_for_tail() {
 
 #[test]
 fn a_run_without_faults_shows_no_chart_and_no_bar() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--duration", "1s"]);
     assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
     let stderr = proxy.stderr();

@@ -17,7 +17,7 @@ use crate::support::api::Api;
 use crate::support::{BINARY, Proxy, eventually, run, utf8};
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Pattern, Redis, free_port};
+use testkit::{Daemon, Pattern, Redis, TcpServer, free_port};
 
 /// All decisions of a journal without their times, session after session.
 fn decisions(journal: &Path) -> Vec<String> {
@@ -81,7 +81,7 @@ fn a_seed_repeats_the_losses_of_a_run() {
 fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
     const SEGMENT: usize = 1460;
     let directory = TempDir::new().unwrap();
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let mut bytes = vec![0; 60 * SEGMENT];
     Pattern::new(2).fill(0, &mut bytes);
     let uploaded = |chunk: usize| {
@@ -150,7 +150,7 @@ fn pipeline(proxy: &Proxy, request: usize) {
 
 #[test]
 fn pipelined_requests_meet_the_same_delays_at_the_same_offsets() {
-    let (directory, far_end) = (TempDir::new().unwrap(), FarEnd::echo());
+    let (directory, far_end) = (TempDir::new().unwrap(), TcpServer::echo());
     let run = |name: &str, seed: &str, request: usize| {
         let journal = directory.path().join(name);
         let latency = ["--with-latency", "--latency-mean", "5", "--latency-stddev", "2"];
@@ -178,7 +178,7 @@ fn pipelined_requests_meet_the_same_delays_at_the_same_offsets() {
 
 #[test]
 fn a_replay_says_why_not_all_was_repeated() {
-    let (directory, far_end) = (TempDir::new().unwrap(), FarEnd::echo());
+    let (directory, far_end) = (TempDir::new().unwrap(), TcpServer::echo());
     let journal = directory.path().join("journal");
     let proxy = Proxy::with(far_end.addr(), &[&LATENCY[..], &["--journal", utf8(&journal)]].concat());
     pipeline(&proxy, 15_000);
@@ -299,7 +299,7 @@ fn a_journal_of_clients_alone_cannot_be_replayed() {
 
 #[test]
 fn check_tries_the_journal_and_leaves_it_as_it_is() {
-    let (echo, directory) = (FarEnd::echo(), TempDir::new().unwrap());
+    let (echo, directory) = (TcpServer::echo(), TempDir::new().unwrap());
     let mapping = format!("{}={}", free_port(), echo.addr());
     let check = |journal: &Path| run(&["check", "--proxy", &mapping, "--journal", utf8(journal)]);
     let [new, old, link] = ["new", "old", "link"].map(|name| directory.path().join(name));

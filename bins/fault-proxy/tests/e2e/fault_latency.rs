@@ -10,7 +10,7 @@ use std::{
 
 use crate::fault_support::{RedisSession, ms, timed};
 use crate::support::{PATIENCE, Proxy, ending, printed};
-use testkit::{FarEnd, Postgres, Redis, abort, psql};
+use testkit::{Postgres, Redis, TcpServer, abort, psql};
 
 const CONSTANT: [&str; 3] = ["--with-latency", "--latency-distribution", "constant"];
 
@@ -38,7 +38,7 @@ fn a_round_trip_takes_the_latency_of_the_directions_asked_for() {
 /// When the greeting of an upstream reaches its client, and its client's greeting reaches it.
 fn greetings(side: &str, direction: &str) -> [Duration; 2] {
     let (came, comes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"!").expect("the proxy has just connected");
         stream.read_exact(&mut [0]).expect("the client greets");
         came.send(Instant::now()).ok();
@@ -128,7 +128,7 @@ fn psql_works_through_latency() {
 
 #[test]
 fn a_half_close_under_latency_keeps_its_reply() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let proxy = with_latency(far_end.addr(), &["--latency-mean", "150", "--latency-direction", "both"]);
     let mut client = proxy.connect();
     let mut reply = Vec::new();
@@ -137,14 +137,14 @@ fn a_half_close_under_latency_keeps_its_reply() {
         client.shutdown(Shutdown::Write).unwrap();
         client.read_to_end(&mut reply).unwrap()
     });
-    assert_eq!(reply, [FarEnd::REPLY_PREFIX, b"question"].concat());
+    assert_eq!(reply, [TcpServer::REPLY_PREFIX, b"question"].concat());
     assert!(took >= ms(300), "{took:?}");
 }
 
 #[test]
 fn an_abort_under_latency_is_no_end_of_file() {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(ending(&stream)).ok();
     });
     let proxy = with_latency(far_end.addr(), &["--latency-mean", "100", "--latency-direction", "both"]);
@@ -153,13 +153,13 @@ fn an_abort_under_latency_is_no_end_of_file() {
     abort(client);
     assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
 
-    let far_end = FarEnd::reset_on_connect();
+    let far_end = TcpServer::reset_on_connect();
     let proxy = with_latency(far_end.addr(), &["--latency-mean", "100"]);
     assert_eq!(ending(&proxy.connect()), Err(ErrorKind::ConnectionReset));
 }
 
 /// Which of 40 sessions, opened one after the other, are late.
-fn late_sessions(far_end: &FarEnd) -> Vec<bool> {
+fn late_sessions(far_end: &TcpServer) -> Vec<bool> {
     let options = ["--latency-mean", "2s", "--latency-side", "client", "--latency-probability", "0.5"];
     let proxy = Proxy::with(far_end.addr(), &[&CONSTANT[..], &options, &["--seed", "5"]].concat());
     let sessions: Vec<_> = (0..40)
@@ -181,7 +181,7 @@ fn late_sessions(far_end: &FarEnd) -> Vec<bool> {
 
 #[test]
 fn a_probability_is_a_share_of_sessions_and_the_same_ones_with_the_same_seed() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         stream.write_all(b"!").expect("the proxy has just connected");
         let mut byte = [0];
         if stream.read_exact(&mut byte).is_ok() {

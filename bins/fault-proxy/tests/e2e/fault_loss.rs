@@ -10,7 +10,7 @@ use std::{
 
 use crate::fault_support::{RedisSession, ms, timed};
 use crate::support::{PATIENCE, Proxy, receive, send};
-use testkit::{FarEnd, Pattern, Redis};
+use testkit::{Pattern, Redis, TcpServer};
 
 const SIZE: u64 = 400_000;
 const UP: u64 = 1;
@@ -26,9 +26,9 @@ fn exchange(stream: &TcpStream, ours: u64, theirs: u64) -> io::Result<u64> {
 }
 
 /// An upstream that sends and receives.
-fn exchanging() -> (FarEnd, Receiver<io::Result<u64>>) {
+fn exchanging() -> (TcpServer, Receiver<io::Result<u64>>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(exchange(&stream, DOWN, UP)).ok();
     });
     (far_end, outcomes)

@@ -9,7 +9,7 @@ use crate::fault_support::ms;
 use crate::support::api::{Api, connect, create};
 use crate::support::{PATIENCE, Proxy, run, tls_before, utf8};
 use serde_json::json;
-use testkit::{Certificates, FarEnd, free_port};
+use testkit::{Certificates, TcpServer, free_port};
 use ureq::Agent;
 
 const REQUEST: &[u8] = b"GET /events HTTP/1.1\r\nHost: events\r\n\r\n";
@@ -30,8 +30,8 @@ fn middle() -> usize {
 }
 
 /// A server that streams events, one write for each.
-fn events() -> FarEnd {
-    FarEnd::start(|mut stream| {
+fn events() -> TcpServer {
+    TcpServer::start(|mut stream| {
         let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
         while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
         let events = (0..50).map(event);
@@ -141,7 +141,7 @@ fn a_reset_of_responses_does_not_wait_for_an_upload_that_the_upstream_does_not_r
     const BEFORE: usize = 64 << 10;
     let (release, released) = mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         // It responds once the upload is stalled, and reads nothing.
         std::thread::sleep(Duration::from_secs(1));
         let _ = stream.write_all(&vec![b'r'; 2 * BEFORE]);
@@ -163,7 +163,7 @@ fn a_reset_of_responses_does_not_wait_for_an_upload_that_the_upstream_does_not_r
 #[test]
 fn all_bytes_before_a_reset_arrive_although_the_sockets_hold_megabytes() {
     const BEFORE: usize = 5 << 20;
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         let _ = stream.write_all(&vec![b'r'; 4 * BEFORE]);
     });
     for data_path in ["copy", "splice"] {
@@ -178,9 +178,9 @@ fn all_bytes_before_a_reset_arrive_although_the_sockets_hold_megabytes() {
     }
 }
 
-fn counter() -> (FarEnd, Receiver<usize>) {
+fn counter() -> (TcpServer, Receiver<usize>) {
     let (count, counts) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         stream.write_all(b"hello").expect("the proxy reads");
         stream.set_read_timeout(Some(Duration::from_secs(1))).expect("not zero");
         let (mut bytes, mut buffer) = (0, [0; 4096]);

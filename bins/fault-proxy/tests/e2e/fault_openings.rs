@@ -9,11 +9,11 @@ use std::{
 
 use crate::fault_support::{Scheduled, ms, timed};
 use crate::support::{PATIENCE, Proxy, eventually, patient, round_trip};
-use testkit::{FarEnd, Signal};
+use testkit::{Signal, TcpServer};
 
 #[test]
 fn refused_clients_find_nobody_listening_until_the_schedule_ends() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let scheduled =
         Scheduled::with(far_end.addr(), &["--with-refuse", "--refuse-sched", "start:1s,duration:4s"]);
     let proxy = &scheduled.proxy;
@@ -40,7 +40,7 @@ fn refused_clients_find_nobody_listening_until_the_schedule_ends() {
 
 #[test]
 fn refused_from_the_start_to_the_end() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--with-refuse"]);
     eventually("it refuses", || TcpStream::connect(proxy.addr).is_err());
     for _ in 0..20 {
@@ -51,7 +51,7 @@ fn refused_from_the_start_to_the_end() {
 
 #[test]
 fn a_share_of_clients_is_refused_and_the_others_served() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--with-refuse", "--refuse-probability", "0.5"]);
     let ends: Vec<_> =
         (0..40).map(|_| round_trip(&proxy.connect(), b"let me in").map_err(|error| error.kind())).collect();
@@ -70,7 +70,7 @@ fn a_share_of_clients_is_refused_and_the_others_served() {
 #[test]
 fn a_slow_open_connects_to_the_upstream_later() {
     let (accepted, accepts) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         accepted.send(Instant::now()).ok();
         stream.read_exact(&mut [0]).ok();
     });
@@ -85,7 +85,7 @@ fn a_slow_open_connects_to_the_upstream_later() {
 
 #[test]
 fn slow_opens_do_not_wait_for_each_other_and_are_slow_once() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--with-slow-open", "--slow-open-delay", "1s"]);
     let (clients, took) = timed(|| {
         let clients: Vec<_> = (0..20).map(|_| proxy.connect()).collect();
@@ -99,7 +99,7 @@ fn slow_opens_do_not_wait_for_each_other_and_are_slow_once() {
 
 #[test]
 fn the_end_of_a_slow_open_lets_waiting_clients_go_on() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let scheduled = Scheduled::with(
         far_end.addr(),
         &["--with-slow-open", "--slow-open-delay", "50s", "--slow-open-sched", "duration:1s"],

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{BINARY, printed, run, utf8};
-use testkit::{Daemon, FarEnd, Postgres, Redis, clients, free_port, require};
+use testkit::{Daemon, Postgres, Redis, TcpServer, clients, free_port, require};
 
 /// A server that responds to each request with its number.
-fn counting() -> FarEnd {
-    FarEnd::start(|stream| {
+fn counting() -> TcpServer {
+    TcpServer::start(|stream| {
         let mut reader = BufReader::new(&stream);
         for number in 1.. {
             let mut head = String::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::postgres::pgbench;
 use crate::support::{Proxy, printed};
-use testkit::{FarEnd, Postgres, Redis, RedisCluster, clients, free_port, psql, require};
+use testkit::{Postgres, Redis, RedisCluster, TcpServer, clients, free_port, psql, require};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
@@ -133,9 +133,9 @@ fn ioredis_follows_a_redirect_of_the_proxy_in_a_cluster() {
 const REPORT: usize = 10_000;
 
 /// A server that responds to each request with the number of orders (POST) that it has executed.
-fn orders() -> FarEnd {
+fn orders() -> TcpServer {
     let (orders, connections) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    FarEnd::start(move |stream| {
+    TcpServer::start(move |stream| {
         let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
         let mut requests = BufReader::new(&stream);
         while let Some(request) = read_request(&mut requests) {
@@ -199,7 +199,7 @@ fn http_clients_with_pools_see_lost_truncated_and_reset_responses() {
         &["--with-reset", "--reset-on", "GET /events", "--reset-at", "mid-response", "--reset-events", "2"],
     ]
     .concat();
-    let with_faults = |server: &FarEnd| Proxy::with(format!("http://{}", server.addr()), &faults);
+    let with_faults = |server: &TcpServer| Proxy::with(format!("http://{}", server.addr()), &faults);
     let server = orders();
     let proxy = with_faults(&server);
     assert_eq!(python("httpx", "httpx_orders.py", &[proxy.port()]), SEEN_BY_HTTPX);

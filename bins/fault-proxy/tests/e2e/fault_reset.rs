@@ -9,15 +9,15 @@ use std::{
 
 use crate::fault_support::{Scheduled, ms};
 use crate::support::{PATIENCE, Proxy, ending, eventually, receive, round_trip, tls_before, utf8};
-use testkit::{Certificates, FarEnd, Pattern};
+use testkit::{Certificates, Pattern, TcpServer};
 
 type End = Result<(), ErrorKind>;
 const RESET: End = Err(ErrorKind::ConnectionReset);
 
 /// An upstream that echoes eight bytes at a time, and tells how its sessions end.
-fn witness() -> (FarEnd, Receiver<End>) {
+fn witness() -> (TcpServer, Receiver<End>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         let mut bytes = [0; 8];
         let end = loop {
             match stream.read_exact(&mut bytes).and_then(|()| stream.write_all(&bytes)) {
@@ -104,7 +104,7 @@ fn a_reset_after_some_bytes_comes_behind_them() {
 #[test]
 fn what_comes_before_a_reset_is_what_was_sent() {
     let (ended, ends) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         let (pattern, mut bytes, mut sent) = (Pattern::new(7), [0; 10_000], 0);
         let end = loop {
             pattern.fill(sent, &mut bytes);
@@ -126,7 +126,7 @@ fn what_comes_before_a_reset_is_what_was_sent() {
 fn a_session_that_was_busy_and_is_silent_is_reset_on_either_data_path() {
     for data_path in ["copy", "splice"] {
         let (ended, ends) = mpsc::channel();
-        let far_end = FarEnd::start(move |mut stream| {
+        let far_end = TcpServer::start(move |mut stream| {
             let mut block = vec![0; 1 << 20];
             (0..32).try_for_each(|_| stream.write_all(&block)).expect("the client reads");
             ended.send(stream.read(&mut block).map(drop).map_err(|error| error.kind())).ok();

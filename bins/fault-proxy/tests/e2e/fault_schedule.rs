@@ -9,7 +9,7 @@ use std::{
 
 use crate::fault_support::{RedisSession, Scheduled, ms};
 use crate::support::{Proxy, run};
-use testkit::{FarEnd, Pattern, Postgres, Redis, free_port, require};
+use testkit::{Pattern, Postgres, Redis, TcpServer, free_port, require};
 
 /// One session of psql that is asked one statement after another.
 struct Psql {
@@ -139,7 +139,7 @@ fn longest_silence(scheduled: &Scheduled, end: Duration) -> Duration {
 
 #[test]
 fn busy_sessions_follow_a_schedule_on_either_data_path() {
-    let far_end = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::start(|mut stream| {
         let (pattern, mut buffer, mut sent) = (Pattern::new(6), vec![0; 1 << 16], 0);
         loop {
             pattern.fill(sent, &mut buffer);
@@ -166,7 +166,7 @@ fn busy_sessions_follow_a_schedule_on_either_data_path() {
 }
 
 fn with_schedule(schedule: &str, options: &[&str]) -> Proxy {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let latency = ["--with-latency", "--latency-mean", "300", "--latency-sched", schedule];
     Proxy::with(far_end.addr(), &[&latency, options].concat())
 }

@@ -7,7 +7,7 @@ use crate::support::api::{Api, connect, create};
 use crate::support::{BINARY, Proxy, round_trip, run, utf8};
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd};
+use testkit::{Daemon, TcpServer};
 
 /// Which of `count` sessions, one after the other, end with a reset.
 fn resets(proxy: &Proxy, count: usize) -> Vec<usize> {
@@ -23,7 +23,7 @@ fn resets(proxy: &Proxy, count: usize) -> Vec<usize> {
 
 #[test]
 fn sessions_are_selected_by_their_order_on_all_threads() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let options = ["--with-reset", "--reset-skip", "3", "--reset-every", "2", "--reset-times", "3"];
     let proxy = Proxy::with(far_end.addr(), &options);
     assert_eq!(resets(&proxy, 14), [4, 6, 8]);
@@ -31,14 +31,14 @@ fn sessions_are_selected_by_their_order_on_all_threads() {
 
 #[test]
 fn one_client_is_refused_and_the_port_stays_open() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--with-refuse", "--refuse-times", "1"]);
     assert_eq!(resets(&proxy, 5), [1]);
 }
 
 #[test]
 fn a_replay_selects_the_same_sessions() {
-    let (directory, far_end) = (TempDir::new().unwrap(), FarEnd::echo());
+    let (directory, far_end) = (TempDir::new().unwrap(), TcpServer::echo());
     let journal = directory.path().join("journal");
     let options = ["--with-reset", "--reset-every", "2", "--reset-times", "4", "--reset-probability", "0.5"];
     let proxy = Proxy::with(far_end.addr(), &[&options[..], &["--journal", utf8(&journal)]].concat());
@@ -60,7 +60,7 @@ fn a_replay_selects_the_same_sessions() {
 
 #[test]
 fn a_fault_of_the_api_counts_the_sessions_that_start_after_it() {
-    let (far_end, api) = (FarEnd::echo(), Api::alone());
+    let (far_end, api) = (TcpServer::echo(), Api::alone());
     let addr = create(&api, "cache", far_end.addr());
     let is_reset = || round_trip(&connect(addr), b"am I on?").is_err();
     let before = connect(addr);
@@ -85,7 +85,7 @@ fn a_fault_of_the_api_counts_the_sessions_that_start_after_it() {
 
 #[test]
 fn check_shows_the_selection() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let mapping = format!("{}={}", testkit::free_port(), far_end.addr());
     let options = ["--with-reset", "--reset-skip", "2", "--reset-every", "3", "--reset-times", "1"];
     let ended = run(&[&["check", "--proxy", &mapping][..], &options].concat());

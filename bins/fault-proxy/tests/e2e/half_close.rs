@@ -8,12 +8,12 @@ use std::{
 };
 
 use crate::support::{PATIENCE, Proxy, receive, send, tls_before, utf8};
-use testkit::{Certificates, FarEnd, Pattern};
+use testkit::{Certificates, Pattern, TcpServer};
 
 const GREETING: &[u8] = b"all I have to say";
 const UPLOAD: u64 = 8 << 20;
 
-/// Sends a distinct request to [`FarEnd::reply_after_eof`], half-closes, and expects it back.
+/// Sends a distinct request to [`TcpServer::reply_after_eof`], half-closes, and expects it back.
 fn ask(mut stream: &TcpStream, pattern: &Pattern, number: usize) {
     let mut request = vec![0; 8_000 + number];
     pattern.fill(number as u64, &mut request);
@@ -21,7 +21,7 @@ fn ask(mut stream: &TcpStream, pattern: &Pattern, number: usize) {
     stream.shutdown(Shutdown::Write).expect("it is connected");
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).expect("a clean end");
-    assert!(reply == [FarEnd::REPLY_PREFIX, &request].concat(), "client {number}: {} bytes", reply.len());
+    assert!(reply == [TcpServer::REPLY_PREFIX, &request].concat(), "client {number}: {} bytes", reply.len());
 }
 
 fn assert_replies(proxy: &Proxy, clients: usize) {
@@ -37,9 +37,9 @@ fn assert_replies(proxy: &Proxy, clients: usize) {
 }
 
 /// Returns an upstream that sends a greeting and half-closes, then reads to the end and reports the result.
-fn greeter() -> (FarEnd, Receiver<io::Result<u64>>) {
+fn greeter() -> (TcpServer, Receiver<io::Result<u64>>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |mut stream| {
+    let far_end = TcpServer::start(move |mut stream| {
         let greeted = stream.write_all(GREETING).and_then(|()| stream.shutdown(Shutdown::Write));
         outcome.send(greeted.and_then(|()| receive(&stream, &Pattern::new(9), 0))).ok();
     });
@@ -60,7 +60,7 @@ fn assert_upload_after_greeting(proxy: &Proxy, upstream: &Receiver<io::Result<u6
 
 #[test]
 fn a_thousand_clients_that_half_close_all_get_their_whole_reply() {
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     for data_path in ["copy", "splice"] {
         assert_replies(&Proxy::with(far_end.addr(), &["--data-path", data_path]), 1_000);
     }
@@ -80,7 +80,7 @@ fn half_closes_go_both_ways_over_tls_to_the_upstream() {
     let certificates = Certificates::generate();
     let trusting = ["--upstream-ca", utf8(certificates.ca_file())];
 
-    let far_end = FarEnd::reply_after_eof();
+    let far_end = TcpServer::reply_after_eof();
     let (_tls, port) = tls_before(far_end.addr(), &certificates);
     assert_replies(&Proxy::with(format!("tls://localhost:{port}"), &trusting), 200);
 

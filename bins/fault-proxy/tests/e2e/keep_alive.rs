@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{Proxy, eventually, round_trip, tls_before, utf8};
-use testkit::{Certificates, FarEnd, Postgres, require};
+use testkit::{Certificates, Postgres, TcpServer, require};
 
 /// The timer of a connection that waits for its next keep-alive probe (`tr` in proc_pid_net(5)).
 const KEEP_ALIVE_TIMER: &str = "02";
@@ -31,7 +31,7 @@ fn assert_keep_alive(proxy: &Proxy, upstream: u16) {
 fn tcp_and_tls_upstreams_get_keep_alive_with_and_without_faults() {
     let certificates = Certificates::generate();
     // HAProxy is a client of the second.
-    let (far_end, behind_tls) = (FarEnd::echo(), FarEnd::echo());
+    let (far_end, behind_tls) = (TcpServer::echo(), TcpServer::echo());
     let (_haproxy, tls) = tls_before(behind_tls.addr(), &certificates);
     let ca = ["--upstream-ca", utf8(certificates.ca_file())];
     for options in [&[][..], &["--with-latency", "--latency-mean", "1ms"]] {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::api::{Api, connect, create};
 use crate::support::{PATIENCE, Proxy, eventually, fill, patient, receive, round_trip, tls_before, utf8};
-use testkit::{Certificates, FarEnd, Pattern, Signal, open_descriptors, resident_bytes};
+use testkit::{Certificates, Pattern, Signal, TcpServer, open_descriptors, resident_bytes};
 
 #[test]
 fn upstreams_that_do_not_read_cost_little_memory_and_miss_nothing() {
@@ -38,7 +38,7 @@ fn assert_stalls_are_cheap(proxy_to: impl FnOnce(SocketAddr) -> Proxy) {
     let (outcome, outcomes) = mpsc::channel();
     let far_end = {
         let (pattern, gate) = (Arc::clone(&pattern), Arc::clone(&gate));
-        FarEnd::start(move |stream| {
+        TcpServer::start(move |stream| {
             gate.wait();
             outcome.send(receive(&stream, &pattern, 0)).ok();
         })
@@ -68,7 +68,7 @@ fn assert_stalls_are_cheap(proxy_to: impl FnOnce(SocketAddr) -> Proxy) {
 
 #[test]
 fn a_client_beyond_the_most_sessions_waits_and_is_served_once_one_leaves() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--max-sessions", "2"]);
     let served = [proxy.connect(), proxy.connect()];
     for client in &served {
@@ -88,7 +88,7 @@ fn a_client_beyond_the_most_sessions_waits_and_is_served_once_one_leaves() {
 
 #[test]
 fn a_mapping_at_the_limit_leaves_places_for_another() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::with(&["--max-sessions", "16"]);
     let (busy, other) = (create(&api, "busy", echo.addr()), create(&api, "other", echo.addr()));
     let crowd: Vec<_> = (0..20).map(|_| connect(busy)).collect();
@@ -147,7 +147,7 @@ fn crowd(proxy: &Proxy, may_leave: impl Fn() -> bool + Sync) {
 
 #[test]
 fn without_descriptors_for_all_the_rest_wait_or_come_back() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let limited = ["sh", "-c", r#"ulimit -n 64 && exec "$0" "$@""#];
     // More than fit: its own limit is not what stops it.
     let proxy = Proxy::launched_by(&limited, far_end.addr(), &["--max-sessions", "100"]);
@@ -158,7 +158,7 @@ fn without_descriptors_for_all_the_rest_wait_or_come_back() {
 
 #[test]
 fn by_default_there_are_as_many_sessions_as_descriptors_for_them() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let limited = ["sh", "-c", r#"ulimit -n 200 && exec "$0" "$@""#];
     let proxy = Proxy::launched_by(&limited, far_end.addr(), &[]);
     crowd(&proxy, || true);
@@ -167,7 +167,7 @@ fn by_default_there_are_as_many_sessions_as_descriptors_for_them() {
 
 #[test]
 fn descriptors_are_given_back() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::to(format!("localhost:{}", far_end.addr().port()));
     round_trip(&proxy.connect(), b"warm").unwrap();
     proxy.wait_for_line("session ended");

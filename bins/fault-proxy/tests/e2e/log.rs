@@ -11,11 +11,11 @@ use std::{
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use testkit::{Certificates, Daemon, FarEnd, free_port};
+use testkit::{Certificates, Daemon, TcpServer, free_port};
 
 #[test]
 fn json_has_a_session_with_its_addresses_and_bytes() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--log-format", "json", "--log-level", "trace"]);
     let client = proxy.connect();
     round_trip(&client, b"counted").unwrap();
@@ -77,7 +77,7 @@ fn told(stderr: &str, end: &str) -> (usize, usize) {
 fn many_clients_that_fail_are_a_few_lines_that_count_them_all() {
     const CLIENTS: usize = 300;
     let dead = Proxy::with(SocketAddr::from(([127, 0, 0, 1], free_port())), &[]);
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let tls = Proxy::with(far_end.addr(), &["--tls-self-signed"]);
     for (proxy, sent, end) in
         [(&dead, &b""[..], "closed, no upstream"), (&tls, b"no TLS at all\n", "turned away")]
@@ -165,7 +165,7 @@ impl Drop for Unread {
 fn a_log_that_nobody_reads_stalls_neither_sessions_nor_the_end() {
     // About 200 bytes of log each: many times what the pipe holds.
     const SESSIONS: usize = 3_000;
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let port = free_port();
     let addr = SocketAddr::from(([127, 0, 0, 1], port));
     let mapping = format!("{port}={}", far_end.addr());

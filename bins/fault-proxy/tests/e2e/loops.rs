@@ -3,7 +3,7 @@
 use crate::support::api::{Api, connect, create, listen_of};
 use crate::support::{round_trip, run};
 use serde_json::json;
-use testkit::{FarEnd, free_port};
+use testkit::{TcpServer, free_port};
 
 fn refused(args: &[&str]) -> String {
     let mut stderr = String::new();
@@ -30,7 +30,7 @@ fn a_mapping_that_leads_back_is_refused() {
 
 #[test]
 fn mappings_that_lead_to_each_other_are_refused_and_a_chain_is_not() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let (one, other) = (free_port(), free_port());
     let (there, back) = (format!("{one}=localhost:{other}"), format!("{other}=127.0.0.1:{one}"));
     let problem = refused(&["--proxy", &there, "--proxy", &back]);
@@ -43,7 +43,7 @@ fn mappings_that_lead_to_each_other_are_refused_and_a_chain_is_not() {
 
 #[test]
 fn the_api_refuses_what_would_lead_back_and_nothing_changes() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let api = Api::alone();
     let first = create(&api, "first", echo.addr());
     let port = free_port();

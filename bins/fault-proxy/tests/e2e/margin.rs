@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Redis, Signal, clients, free_port, require};
+use testkit::{Daemon, Redis, Signal, TcpServer, clients, free_port, require};
 
 use crate::support::{BINARY, Ended, PATIENCE, eventually, printed, run, utf8};
 
@@ -60,7 +60,7 @@ pub(crate) fn read(report: &Path, junit: &Path) -> (Value, String) {
 
 #[test]
 fn a_timeout_is_measured() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let report = directory.path().join("report.json");
     // A busy machine only adds to the time, so that the best of three tries is close to what the fault alone takes.
@@ -78,7 +78,7 @@ fn a_timeout_is_measured() {
 
 #[test]
 fn a_limit_is_reported_and_compared() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let [report, junit, summary] = ["r.json", "j.xml", "s.md"].map(|name| directory.path().join(name));
     let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
@@ -121,7 +121,7 @@ fn a_limit_is_reported_and_compared() {
 
 #[test]
 fn a_command_that_fails_at_random_gets_an_interval() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     // Every fifth run fails.
     let count = directory.path().join("count");
@@ -149,7 +149,7 @@ fn a_command_that_fails_at_random_gets_an_interval() {
 
 #[test]
 fn a_result_that_is_not_monotonic_is_shown() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let script = format!("{COUNT}; test $got -ge 500 && ! test ${{got:0:1}} = 7");
     let ended = measure(server.addr().port(), &[&BYTES[..], &["--repeat", "1"]].concat(), &script);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -179,7 +179,7 @@ fn a_fault_on_requests_has_a_limit() {
 
 #[test]
 fn a_limit_beyond_the_range_is_told() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let ended = measure(server.addr().port(), &BYTES, COUNT);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.starts_with("passes up to 1 B, the end of the range (15 of 15)\n"), "{ended:?}");
@@ -256,7 +256,7 @@ fn an_upstream_that_dies_is_not_taken_for_a_limit() {
 
 #[test]
 fn a_run_has_a_time_limit() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let options = ["--vary", "latency.mean=0..1s", "--repeat", "1", "--timeout", "1s"];
     let started = Instant::now();
     let ended = measure(server.addr().port(), &options, "sleep 300 & wait");
@@ -298,7 +298,7 @@ fn has_ended(pid: &str) -> bool {
 
 #[test]
 fn processes_that_outlive_their_run_are_ended() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let pids = directory.path().join("pids");
     // One more in the first run ignores SIGTERM.
@@ -385,7 +385,7 @@ fn what_cannot_be_measured_is_refused() {
 
 #[test]
 fn a_fault_of_a_file_is_varied() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("proxy.toml");
     let text = format!(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 use crate::margin::{BYTES, COUNT, measure, read};
 use crate::support::utf8;
@@ -15,7 +15,7 @@ fn count_runs(directory: &TempDir) -> String {
 
 #[test]
 fn a_command_that_fails_without_the_fault_has_no_limit() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let breaks = |part: &str| format!("{part}; if [ $n -gt 1 ]; then echo no disk; exit 5; fi");
     let connects = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT";
     for (before, repeat, headline) in [
@@ -51,7 +51,7 @@ fn a_command_that_fails_without_the_fault_has_no_limit() {
 
 #[test]
 fn a_single_failure_without_the_fault_does_not_move_the_limit() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     // The runs of the two ends come first.
     let script = format!("{}; test $n -ne 7 || exit 5; {COUNT}; test $got -ge 500", count_runs(&directory));
@@ -64,7 +64,7 @@ fn a_single_failure_without_the_fault_does_not_move_the_limit() {
 
 #[test]
 fn a_command_that_stops_using_the_proxy_does_not_pass() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
     let options = [
@@ -88,7 +88,7 @@ fn a_command_that_stops_using_the_proxy_does_not_pass() {
 
 #[test]
 fn a_client_that_does_not_wait_for_a_slow_open_has_a_limit() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let options = ["--vary", "slow-open.delay=0..60s", "--resolution", "30s", "--repeat", "1"];
     let client = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; echo x >&3; read -t 3 -n 1 <&3";
     let ended = measure(server.addr().port(), &options, client);

@@ -7,7 +7,7 @@ use crate::support::api::{Api, connect};
 use crate::support::{self, round_trip};
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{FarEnd, free_port};
+use testkit::{TcpServer, free_port};
 
 /// The addresses of localhost that this machine has. IPv6 may be switched off.
 fn of_localhost(port: u16) -> Vec<SocketAddr> {
@@ -17,7 +17,7 @@ fn of_localhost(port: u16) -> Vec<SocketAddr> {
 
 #[test]
 fn a_name_is_listened_on_at_every_address_it_has() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let mapping = format!("localhost:{port}={}", echo.addr());
     let api = Api::on("localhost:0", &["--proxy", &mapping]);

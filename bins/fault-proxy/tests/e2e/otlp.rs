@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::{Daemon, FarEnd, Redis, clients, free_port, require};
+use testkit::{Daemon, Redis, TcpServer, clients, free_port, require};
 
 use crate::fault_support::script::end;
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually};
@@ -73,7 +73,7 @@ fn a_session_is_a_span_with_the_decisions_of_its_faults() {
 #[test]
 fn a_collector_that_is_gone_or_silent_does_not_delay_sessions_or_the_end() {
     let gone = format!("http://127.0.0.1:{}", free_port());
-    let silent = FarEnd::start(|mut stream| drop(io::copy(&mut stream, &mut io::sink())));
+    let silent = TcpServer::start(|mut stream| drop(io::copy(&mut stream, &mut io::sink())));
     for url in [gone, format!("http://{}", silent.addr())] {
         let server = Redis::start();
         let port = free_port();

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{FarEnd, clients, free_port, require};
+use testkit::{TcpServer, clients, free_port, require};
 
 use crate::support::api::Api;
 use crate::support::{ANY_CONTROL_PORT, BINARY, utf8};
@@ -91,7 +91,7 @@ fn assert_file_has(file: &Path, proxy: &str, faults: &Value) {
 }
 
 /// Starts fault-proxy with [`PROXIES`], and a proxy of a file whose latency has a table, which the API does not take.
-fn start(directory: &TempDir, upstream: &FarEnd) -> Api {
+fn start(directory: &TempDir, upstream: &TcpServer) -> Api {
     let delays = directory.path().join("delays.csv");
     fs::write(&delays, "5\n").expect("the directory is ours");
     let config = json!({"proxies": [{
@@ -111,7 +111,7 @@ fn start(directory: &TempDir, upstream: &FarEnd) -> Api {
 
 #[test]
 fn the_dialog_adds_faults_and_shows_how_to_add_them_elsewhere() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let directory = TempDir::new().expect("a temporary directory");
     let api = start(&directory, &echo);
     let records = browse(&api, &directory, None);
@@ -143,7 +143,7 @@ fn the_dialog_adds_faults_and_shows_how_to_add_them_elsewhere() {
 
 #[test]
 fn a_preview_reads_the_token_from_the_environment() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let mapping = format!("plain@127.0.0.1:{}={}", free_port(), echo.addr());
     let api = Api::with(&["--control-token", TOKEN, "--proxy", &mapping]);
     let directory = TempDir::new().expect("a temporary directory");

@@ -10,13 +10,13 @@ use std::{
 
 use crate::fault_support::{ms, timed};
 use crate::support::{Proxy, utf8};
-use testkit::{FarEnd, require};
+use testkit::{TcpServer, require};
 
 const ANSWER: &[u8] = b"-ERR too large\r\n";
 
 /// Answers the first bytes and closes. The bytes that it has not read make its close a reset.
-fn refusing(answer: &'static [u8]) -> FarEnd {
-    FarEnd::start(move |mut stream| {
+fn refusing(answer: &'static [u8]) -> TcpServer {
+    TcpServer::start(move |mut stream| {
         stream.read_exact(&mut [0; 100]).ok();
         stream.write_all(answer).ok();
         thread::sleep(ms(20));

@@ -13,13 +13,13 @@ use crate::support::api::Api;
 use crate::support::reload::{Config, REFUSED, SOME_LOOKS, connect, entry, named, reloads};
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, round_trip, run, utf8};
 use serde_json::json;
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
 const SLOW: &str = "[[proxies.faults]]\ntype = 'latency'\nmean = '300ms'";
 
 #[test]
 fn unchanged_proxies_keep_their_sessions_and_others_follow_the_file() {
-    let (echo, other) = (FarEnd::echo(), FarEnd::echo());
+    let (echo, other) = (TcpServer::echo(), TcpServer::echo());
     let [same, slower, moved, gone, new] = [(); 5].map(|()| free_port());
     let of = |parts: &[String]| parts.concat();
     let config = Config::new(&of(&[
@@ -66,7 +66,7 @@ fn unchanged_proxies_keep_their_sessions_and_others_follow_the_file() {
 
 #[test]
 fn a_bad_file_changes_nothing_and_says_why() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let good = entry(port, echo.addr(), "");
     let config = Config::new(&good);
@@ -102,7 +102,7 @@ fn a_bad_file_changes_nothing_and_says_why() {
 
 #[test]
 fn a_file_that_is_gone_is_logged_once_and_again_when_it_is_back() {
-    let (echo, port) = (FarEnd::echo(), free_port());
+    let (echo, port) = (TcpServer::echo(), free_port());
     let config = Config::new(&entry(port, echo.addr(), ""));
     let away = config.file.with_file_name("away.toml");
     let api = config.run();
@@ -132,7 +132,7 @@ fn a_file_that_is_gone_is_logged_once_and_again_when_it_is_back() {
 
 #[test]
 fn a_name_that_the_api_has_given_is_not_taken_away() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [a, of_api, of_file] = [(); 3].map(|()| free_port());
     let config = Config::new(&named("a", a, echo.addr()));
     let api = config.run();
@@ -153,7 +153,7 @@ fn a_name_that_the_api_has_given_is_not_taken_away() {
 
 #[test]
 fn a_name_of_the_file_is_free_for_it_although_an_unnamed_proxy_was_called_so() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [gone, unnamed, new] = [(); 3].map(|()| free_port());
     let config = Config::new(&[entry(gone, echo.addr(), ""), entry(unnamed, echo.addr(), "")].concat());
     let api = config.run();
@@ -171,7 +171,7 @@ fn a_name_of_the_file_is_free_for_it_although_an_unnamed_proxy_was_called_so() {
 
 #[test]
 fn a_pipe_is_read_once_and_holds_nothing_up() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let text = entry(port, echo.addr(), "");
     let config = Config::new(&text);
@@ -193,7 +193,7 @@ fn a_pipe_is_read_once_and_holds_nothing_up() {
 
 #[test]
 fn the_run_keeps_the_address_it_binds() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [old, new] = [(); 2].map(|()| free_port());
     let config = Config::new(&format!("bind = '127.0.0.1'\n{}", entry(old, echo.addr(), "")));
     let api = config.run();
@@ -207,7 +207,7 @@ fn the_run_keeps_the_address_it_binds() {
 
 #[test]
 fn a_file_that_changes_while_the_run_starts_is_read_again() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [old, new] = [(); 2].map(|()| free_port());
     let config = Config::new(&entry(old, echo.addr(), SLOW));
     // The run blocks until the pipe has a reader.
@@ -226,7 +226,7 @@ fn a_file_that_changes_while_the_run_starts_is_read_again() {
 
 #[test]
 fn the_log_follows_faults_that_change() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let latency = "[[proxies.faults]]\ntype = 'latency'\nmean = 1\nschedule = 'start:1h'";
     let config = Config::new(&format!("tail = true\n{}", entry(free_port(), echo.addr(), latency)));
     let before = Instant::now();
@@ -241,7 +241,7 @@ fn the_log_follows_faults_that_change() {
 
 #[test]
 fn a_file_with_a_loop_ends_no_session_and_is_told_without_a_word_of_requests() {
-    let (echo, port) = (FarEnd::echo(), free_port());
+    let (echo, port) = (TcpServer::echo(), free_port());
     let config = Config::new(&entry(port, echo.addr(), ""));
     let program = config.run();
     let session = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();

@@ -9,9 +9,9 @@ use crate::support::api::Api;
 use crate::support::reload::REFUSED;
 use crate::support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, utf8};
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
-fn entry(port: u16, far_end: &FarEnd) -> String {
+fn entry(port: u16, far_end: &TcpServer) -> String {
     format!("[[proxies]]\nproxy = '{port}={}'\n", far_end.addr())
 }
 
@@ -21,7 +21,7 @@ fn connect(port: u16) -> TcpStream {
 
 #[test]
 fn a_file_without_proxies_keeps_those_there_are() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("c.toml");
@@ -51,7 +51,7 @@ fn a_file_without_proxies_keeps_those_there_are() {
 
 #[test]
 fn a_file_that_is_exchanged_is_followed() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let ports = [(); 3].map(|()| free_port());
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);

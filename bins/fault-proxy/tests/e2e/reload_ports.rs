@@ -7,11 +7,11 @@ use std::thread;
 use crate::support::reload::{Config, SOME_LOOKS, connect, entry, named, reloads, take};
 use crate::support::{eventually, round_trip};
 use serde_json::json;
-use testkit::{FarEnd, Signal, free_port};
+use testkit::{Signal, TcpServer, free_port};
 
 #[test]
 fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [first, second] = [(); 2].map(|()| free_port());
     let config = Config::new(&entry(first, echo.addr(), ""));
     let api = config.run();
@@ -29,7 +29,7 @@ fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
 
 #[test]
 fn proxies_take_ports_that_others_give_up() {
-    let (echo, other) = (FarEnd::echo(), FarEnd::start(|_| ()));
+    let (echo, other) = (TcpServer::echo(), TcpServer::start(|_| ()));
     let [one, two, three] = [(); 3].map(|()| free_port());
     let config = Config::new(&[named("a", one, echo.addr()), named("b", two, other.addr())].concat());
     let api = config.run();
@@ -51,7 +51,7 @@ fn proxies_take_ports_that_others_give_up() {
 #[test]
 fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_to_it() {
     const NAMES: [&str; 6] = ["left", "off", "enabled", "disabled", "moved", "remade"];
-    let (echo, other) = (FarEnd::echo(), FarEnd::echo());
+    let (echo, other) = (TcpServer::echo(), TcpServer::echo());
     let (old, new) = ([(); 6].map(|()| free_port()), [(); 6].map(|()| free_port()));
     let [elsewhere, elsewhere_too] = [(); 2].map(|()| free_port());
     let all = |ports: [u16; 6]| -> String {
@@ -98,7 +98,7 @@ fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_t
 
 #[test]
 fn a_proxy_that_cannot_move_goes_on_with_its_sessions() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let proxy_of = |name: &str, port: u16| match name {
         "" => entry(port, echo.addr(), ""),
         name => named(name, port, echo.addr()),
@@ -129,7 +129,7 @@ fn a_proxy_that_cannot_move_goes_on_with_its_sessions() {
 
 #[test]
 fn proxies_that_cannot_exchange_ports_listen_as_before() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let [one, two, three] = [(); 3].map(|()| free_port());
     let config = Config::new(&[named("a", one, echo.addr()), named("b", two, echo.addr())].concat());
     let api = config.run();

@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 
 use crate::support::api::Api;
 use crate::support::{BINARY, PATIENCE, Proxy, patient, round_trip, utf8};
-use testkit::{Certificates, Daemon, FarEnd, ServiceManager, Signal, free_port};
+use testkit::{Certificates, Daemon, ServiceManager, Signal, TcpServer, free_port};
 
 #[test]
 fn the_service_manager_hears_when_it_listens_and_when_it_stops() {
-    let (echo, manager, port) = (FarEnd::echo(), ServiceManager::new(), free_port());
+    let (echo, manager, port) = (TcpServer::echo(), ServiceManager::new(), free_port());
     let args = ["run", "--control", "off", "--proxy", &format!("{port}={}", echo.addr())];
     let proxy = Daemon::spawn(Path::new(BINARY), &args, &[("NOTIFY_SOCKET", utf8(&manager.socket()))]);
     assert_eq!(manager.next_notification(), "READY=1");
@@ -73,7 +73,7 @@ fn health_is_asked_where_the_variable_puts_the_control_api() {
 
 #[test]
 fn a_key_that_everybody_may_read_is_used_with_a_warning() {
-    let (echo, certificates) = (FarEnd::echo(), Certificates::generate());
+    let (echo, certificates) = (TcpServer::echo(), Certificates::generate());
     let [cert, key] = [certificates.server_cert(), certificates.server_key()].map(utf8);
     let args = ["--tls-cert", cert, "--tls-key", key];
     let warning = "every user of this machine may read this secret";

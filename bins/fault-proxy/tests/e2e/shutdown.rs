@@ -9,7 +9,7 @@ use std::{
 use crate::support::api::Api;
 use crate::support::{PATIENCE, Proxy, ending, eventually, patient, round_trip, run};
 use serde_json::json;
-use testkit::{FarEnd, Signal, abort, free_port};
+use testkit::{Signal, TcpServer, abort, free_port};
 
 /// The mapping's counts in the final table: sessions, bytes to upstream, bytes to client, aborted, errors.
 fn summary(proxy: &Proxy, mapping: &str) -> String {
@@ -21,7 +21,7 @@ fn summary(proxy: &Proxy, mapping: &str) -> String {
 
 #[test]
 fn a_signal_ends_the_listening_and_lets_sessions_finish() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     for signal in [Signal::INT, Signal::TERM] {
         let proxy = Proxy::to(far_end.addr());
         let client = proxy.connect();
@@ -42,8 +42,8 @@ fn a_signal_ends_the_listening_and_lets_sessions_finish() {
 
 #[test]
 fn the_summary_tells_clean_aborted_and_failed_sessions_apart() {
-    let far_end = FarEnd::echo();
-    let resetting = FarEnd::start(|mut stream| {
+    let far_end = TcpServer::echo();
+    let resetting = TcpServer::start(|mut stream| {
         stream.read_exact(&mut [0]).expect("the client says something");
         abort(stream);
     });
@@ -71,7 +71,7 @@ fn the_summary_tells_clean_aborted_and_failed_sessions_apart() {
 
 #[test]
 fn sessions_left_at_the_end_of_the_drain_are_reset() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--drain-timeout", "1s"]);
     let client = proxy.connect();
     round_trip(&client, b"before").unwrap();
@@ -83,7 +83,7 @@ fn sessions_left_at_the_end_of_the_drain_are_reset() {
 
 #[test]
 fn nothing_is_opened_while_a_run_drains() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let upstream = far_end.addr().to_string();
     let [open, disabled, new] = [(); 3].map(|()| free_port());
     let proxy = |name: &str, port: u16, is_enabled: bool| {
@@ -120,7 +120,7 @@ fn nothing_is_opened_while_a_run_drains() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let proxy = Proxy::with(far_end.addr(), &["--drain-timeout", "1h"]);
     let client = proxy.connect();
     round_trip(&client, b"before").unwrap();

@@ -11,14 +11,14 @@ use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, patient, ro
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use testkit::pipes::{fill, full_pipe, unread_fifo};
-use testkit::{Daemon, FarEnd, free_port};
+use testkit::{Daemon, TcpServer, free_port};
 
 /// Killed when dropped.
 struct Run(Child);
 
 impl Run {
     /// Starts a run with a mapping to `far_end`, and waits until it listens.
-    fn start(far_end: &FarEnd, options: &[&str], stdout: Stdio, stderr: Stdio) -> (Self, SocketAddr) {
+    fn start(far_end: &TcpServer, options: &[&str], stdout: Stdio, stderr: Stdio) -> (Self, SocketAddr) {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mapping = format!("{}={}", addr.port(), far_end.addr());
         let mut command = Command::new(BINARY);
@@ -78,7 +78,7 @@ const SLICED: [&str; 3] = ["--with-slicer", "--slicer-size", "1B"];
 
 #[test]
 fn a_journal_that_takes_nothing_does_not_survive_a_second_signal() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let (journal, _reader) = unread_fifo(directory.path());
     let options = [&SLICED[..], &["--journal", utf8(&journal), "--drain-timeout", "1h"]].concat();
@@ -96,7 +96,7 @@ fn a_journal_that_takes_nothing_does_not_survive_a_second_signal() {
 
 #[test]
 fn a_journal_that_takes_nothing_does_not_survive_the_drain_timeout() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     for end in [&["--duration", "15s"][..], &[]] {
         let directory = TempDir::new().expect("a directory");
         let (journal, _reader) = unread_fifo(directory.path());
@@ -114,7 +114,7 @@ fn a_journal_that_takes_nothing_does_not_survive_the_drain_timeout() {
 
 #[test]
 fn a_stdout_that_takes_nothing_does_not_survive_a_second_signal() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let (_reader, stdout) = full_pipe();
     let (mut run, addr) = Run::start(&far_end, &[], stdout.into(), Stdio::piped());
     run.signal_twice(addr);
@@ -125,7 +125,7 @@ fn a_stdout_that_takes_nothing_does_not_survive_a_second_signal() {
 
 #[test]
 fn a_stderr_that_takes_nothing_does_not_survive_a_second_signal() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     // the expectation is not met, which must be reported on stderr
     let expect = ["--with-latency", "--latency-mean", "1ms", "--expect", "latency.sessions>=1000"];
     let (_reader, stderr) = full_pipe();
@@ -136,7 +136,7 @@ fn a_stderr_that_takes_nothing_does_not_survive_a_second_signal() {
 
 #[test]
 fn a_log_file_that_takes_nothing_is_told_of_and_holds_up_nothing() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let (log, _reader) = unread_fifo(directory.path());
     fill(&File::options().write(true).open(&log).expect("it opens"));
@@ -150,7 +150,7 @@ fn a_log_file_that_takes_nothing_is_told_of_and_holds_up_nothing() {
 }
 
 /// Spawns a run with this option whose file is a named pipe.
-fn spawned(far_end: &FarEnd, option: &str, pipe: &str) -> Daemon {
+fn spawned(far_end: &TcpServer, option: &str, pipe: &str) -> Daemon {
     let mapping = format!("{}={}", free_port(), far_end.addr());
     Daemon::spawn(
         Path::new(BINARY),
@@ -161,7 +161,7 @@ fn spawned(far_end: &FarEnd, option: &str, pipe: &str) -> Daemon {
 
 #[test]
 fn a_start_that_waits_for_a_pipe_says_so_and_ends_at_a_signal() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let (pipe, reader) = unread_fifo(directory.path());
     fill(&File::options().write(true).open(&pipe).expect("it opens"));
@@ -183,7 +183,7 @@ fn a_start_that_waits_for_a_pipe_says_so_and_ends_at_a_signal() {
 
 #[test]
 fn a_start_that_waited_for_a_pipe_goes_on_with_its_reader() {
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let (pipe, reader) = unread_fifo(directory.path());
     drop(reader);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::support::terminal::Terminal;
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, patient, round_trip, run, utf8};
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
 /// Starts `fault-proxy run` on a terminal.
 fn run_on_terminal(args: &str) -> Terminal {
@@ -25,7 +25,7 @@ fn end(terminal: &mut Terminal) {
 
 #[test]
 fn a_pipe_gets_plain_lines() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let proxy = Proxy::to(echo.addr());
     round_trip(&proxy.connect(), b"hello").unwrap();
     proxy.wait_for_line("session ended");
@@ -102,7 +102,7 @@ fn an_unmet_expectation_is_told_even_if_the_tables_cannot_be() {
 
 #[test]
 fn an_incomplete_journal_is_told_rather_than_a_full_stdout() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let directory = TempDir::new().unwrap();
     let journal = directory.path().join("journal");
     assert!(Command::new("mkfifo").arg(&journal).status().expect("mkfifo runs").success());
@@ -146,7 +146,7 @@ fn a_stderr_that_takes_nothing_is_no_panic() {
 
 #[test]
 fn a_stdout_that_takes_nothing_is_no_panic() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let mapping = format!("{}={}", free_port(), echo.addr());
     let commands = [
         &["run", "--control", "off", "--duration", "1s", "--proxy", &mapping, "--with-refuse"][..],

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{FarEnd, free_port};
+use testkit::{TcpServer, free_port};
 
 use crate::support::api::{Api, connect, create};
 use crate::support::picture::svg;
@@ -33,7 +33,7 @@ fn faults(api: &Api, proxy: &str) -> Value {
 }
 
 fn shows_and_changes_another_process(size: Size, other_size: Size) {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     for name in ["svc-10", "svc-2", "orders-db"] {
         create(&api, name, echo.addr());
     }
@@ -155,7 +155,7 @@ fn run_on_terminal(size: Size, options: &str) -> Terminal {
 }
 
 fn run_shows_its_proxies_and_its_log(size: Size) {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let mut terminal = run_on_terminal(size, &format!("--proxy db@{port}={}", echo.addr()));
     terminal.until_shown("› db ");
@@ -203,7 +203,7 @@ fn a_run_on_a_large_terminal_shows_its_proxies_and_its_log() {
 
 #[test]
 fn ctrl_c_in_the_view_drains_and_again_resets() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let port = free_port();
     let mut terminal =
         run_on_terminal((24, 80), &format!("--drain-timeout 1h --proxy db@{port}={}", echo.addr()));
@@ -263,7 +263,7 @@ fn colors_are_left_out_on_request() {
 /// The picture of the documentation: traffic to three of four proxies, with faults.
 #[test]
 fn a_picture_is_taken() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let [db, cache, search] = ["orders-db", "cache", "search"].map(|name| create(&api, name, echo.addr()));
     let nobody = create(&api, "payments", SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
     for (proxy, fault) in [

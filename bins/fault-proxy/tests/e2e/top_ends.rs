@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
 use crate::support::api::Api;
 use crate::support::terminal::{Size, Terminal};
@@ -20,8 +20,8 @@ const CTRL_C: &str = "\x03";
 const SETTINGS: &str = "; code=$?; stty -a; exit $code";
 
 /// `fault-proxy run` on a terminal, with an open session.
-fn run_with_session(options: &str) -> (Terminal, TcpStream, FarEnd) {
-    let (echo, port) = (FarEnd::echo(), free_port());
+fn run_with_session(options: &str) -> (Terminal, TcpStream, TcpServer) {
+    let (echo, port) = (TcpServer::echo(), free_port());
     let proxy = format!("--control 127.0.0.1:0 --proxy db@{port}={}", echo.addr());
     let mut terminal = Terminal::start(&format!("{BINARY} run {proxy} {options}{SETTINGS}"));
     terminal.until_shown("› db ");
@@ -94,7 +94,7 @@ fn a_run_without_its_view_ends_by_signals_too() {
 #[test]
 fn a_run_that_drains_does_not_reload_its_file() {
     let directory = TempDir::new().unwrap();
-    let (echo, port) = (FarEnd::echo(), free_port());
+    let (echo, port) = (TcpServer::echo(), free_port());
     let config = directory.path().join("config.toml");
     let proxies =
         |more: &str| format!("[[proxies]]\nname = \"db\"\nproxy = \"{port}={}\"\n{more}", echo.addr());
@@ -244,7 +244,7 @@ fn a_server_that_does_not_respond_is_shown() {
 
 #[test]
 fn an_address_of_another_server_is_an_error_with_the_way_out() {
-    let echo = FarEnd::echo();
+    let echo = TcpServer::echo();
     let ended = run(&["top", "--addr", &echo.addr().to_string()]);
     let expected = format!("fault-proxy: http://{} is not a control API: ", echo.addr());
     assert_eq!(ended.code, Some(1));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use testkit::{Daemon, FarEnd, free_port, packaging, require};
+use testkit::{Daemon, TcpServer, free_port, packaging, require};
 
 use crate::control_clients::{self, drive_with_node};
 use crate::support::api::{Api, connect, is_refused};
@@ -65,7 +65,7 @@ fn the_image_has_the_files_command_and_port_of_toxiproxy() {
 
 #[test]
 fn modules_for_java_dotnet_and_node_wait_for_the_version_and_create_proxies() {
-    let (program, far_end) = (Renamed::to("toxiproxy"), FarEnd::echo());
+    let (program, far_end) = (Renamed::to("toxiproxy"), TcpServer::echo());
     let api = Api::of(start(&program, None));
     assert_eq!(api.ask("GET", "/version", &Value::Null).0, 200);
     assert_eq!(api.get("/proxies"), json!({}));
@@ -89,7 +89,7 @@ fn modules_for_java_dotnet_and_node_wait_for_the_version_and_create_proxies() {
 
 #[test]
 fn the_module_for_go_copies_a_file_and_replaces_the_command() {
-    let (far_end, port) = (FarEnd::echo(), free_port());
+    let (far_end, port) = (TcpServer::echo(), free_port());
     let program = Renamed::to("toxiproxy");
     let proxies = json!([{"name": "redis", "upstream": far_end.addr().to_string(), "listen": format!("0.0.0.0:{port}")}]);
     let file = program.file("tc-toxiproxy.json", &format!("{proxies:#}"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Signal, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_port};
 
 use crate::support::api::{Api, connect, listen_of};
 use crate::support::{BINARY, Ended, PATIENCE, eventually, round_trip, utf8};
@@ -51,7 +51,7 @@ fn count(daemon: &Daemon, needle: &str) -> usize {
 
 #[test]
 fn proxies_of_the_file_start_except_those_whose_port_is_taken() {
-    let (server, far_end) = (Renamed::to("toxiproxy-server"), FarEnd::echo());
+    let (server, far_end) = (Renamed::to("toxiproxy-server"), TcpServer::echo());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = |name: &str, listen: String| json!({"name": name, "listen": listen, "upstream": far_end.addr().to_string()});
     let file = json!([

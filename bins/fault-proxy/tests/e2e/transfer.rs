@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{PATIENCE, Proxy, eventually, receive, send, tls_before, utf8};
-use testkit::{Certificates, FarEnd, Pattern};
+use testkit::{Certificates, Pattern, TcpServer};
 
 const MIB: u64 = 1 << 20;
 const UP: u64 = 1;
@@ -25,9 +25,9 @@ fn exchange(stream: &TcpStream, ours: u64, theirs: u64, length: u64) -> io::Resu
 }
 
 /// Returns an upstream that exchanges `length` bytes with its only client and reports the result.
-fn exchanging(length: u64) -> (FarEnd, Receiver<io::Result<u64>>) {
+fn exchanging(length: u64) -> (TcpServer, Receiver<io::Result<u64>>) {
     let (outcome, outcomes) = mpsc::channel();
-    let far_end = FarEnd::start(move |stream| {
+    let far_end = TcpServer::start(move |stream| {
         outcome.send(exchange(&stream, DOWN, UP, length)).ok();
     });
     (far_end, outcomes)
@@ -83,7 +83,7 @@ fn a_quarter_of_a_gibibyte_each_way_at_once_over_tls() {
 #[test]
 fn two_hundred_sessions_at_once_do_not_mix() {
     const SESSIONS: u64 = 200;
-    let far_end = FarEnd::echo();
+    let far_end = TcpServer::echo();
     for data_path in ["copy", "splice"] {
         let proxy = Proxy::with(far_end.addr(), &["--data-path", data_path]);
         let pattern = Pattern::new(3);

@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{PATIENCE, Proxy};
 use socket2::SockRef;
-use testkit::FarEnd;
+use testkit::TcpServer;
 
 const BULK: usize = 8 << 20;
 const OPTIONS: [&[&str]; 3] =
@@ -42,7 +42,7 @@ fn urgent_bytes_of_the_client_arrive_in_their_place() {
     for options in OPTIONS {
         for at_once in [false, true] {
             let (report, received) = mpsc::channel();
-            let far_end = FarEnd::start(move |stream| {
+            let far_end = TcpServer::start(move |stream| {
                 for _ in 0..11 {
                     let byte = receive(&stream, 1);
                     report.send(byte[0]).ok();
@@ -67,7 +67,7 @@ fn urgent_bytes_of_the_client_arrive_in_their_place() {
 #[test]
 fn urgent_bytes_of_the_upstream_arrive_in_their_place() {
     for options in OPTIONS {
-        let far_end = FarEnd::start(|mut stream| {
+        let far_end = TcpServer::start(|mut stream| {
             send_urgent(&stream, |_| {});
             stream.read_exact(&mut [0]).ok();
         });
@@ -82,7 +82,7 @@ fn urgent_bytes_of_the_upstream_arrive_in_their_place() {
 fn an_urgent_byte_in_the_middle_of_a_transfer_arrives_in_its_place() {
     for options in OPTIONS {
         let (report, received) = mpsc::channel();
-        let far_end = FarEnd::start(move |mut stream| {
+        let far_end = TcpServer::start(move |mut stream| {
             SockRef::from(&stream).set_out_of_band_inline(true).expect("a socket");
             let mut got = Vec::new();
             stream.read_to_end(&mut got).ok();

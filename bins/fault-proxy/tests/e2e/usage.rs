@@ -9,7 +9,7 @@ use crate::support::api::Api;
 use crate::support::{self, ANY_CONTROL_PORT, BINARY, PATIENCE, run, utf8};
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, free_port};
+use testkit::{Daemon, TcpServer, free_port};
 
 /// The complaint of a command that is refused as wrong usage.
 fn refusal(args: &[&str]) -> String {
@@ -57,7 +57,7 @@ fn a_misspelled_command_has_a_suggestion() {
 
 #[test]
 fn a_fault_that_never_acts_is_warned_of() {
-    let server = FarEnd::echo();
+    let server = TcpServer::echo();
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("phases.toml");
     let phases =
@@ -269,7 +269,7 @@ fn a_file_of_the_compatible_api_is_told_of_as_a_file() {
 
 #[test]
 fn an_upstream_without_a_host_is_this_machine() {
-    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let (api, echo) = (Api::alone(), TcpServer::echo());
     let upstream = format!(":{}", echo.addr().port());
     let made = api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": upstream}));
     assert_eq!(made["upstream"], upstream);

@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, free_port};
+use testkit::{Daemon, TcpServer, free_port};
 
 use crate::support::{BINARY, Ended, PATIENCE, utf8};
 
 /// An upstream, and a directory to hold files about it.
 pub(crate) struct Setup {
-    pub(crate) far_end: FarEnd,
+    pub(crate) far_end: TcpServer,
     pub(crate) directory: TempDir,
 }
 
 impl Setup {
     pub(crate) fn new() -> Self {
         Self {
-            far_end: FarEnd::echo(),
+            far_end: TcpServer::echo(),
             directory: TempDir::new().expect("the temporary directory is writable"),
         }
     }
