@@ -31,7 +31,8 @@ impl Terminal {
     }
 
     pub(crate) fn sized((rows, columns): Size, command: &str) -> Self {
-        let command = format!("stty rows {rows} cols {columns}; {command}");
+        // Ctrl-C must end the command only: with the default action, the shell may end after it with status 130.
+        let command = format!("trap : INT; stty rows {rows} cols {columns}; {command}");
         let mut script = Command::new(require("script", "bsdutils"))
             .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
             .env("TERM", "xterm")
