@@ -109,6 +109,11 @@ pub enum Outcome<'a> {
     /// The request was executed, and PostgreSQL has rolled a transaction back. So it responds to ROLLBACK, and to COMMIT in a transaction
     /// that has failed.
     RolledBack,
+    /// Redis has responded with null instead of an array. So it responds to EXEC if a watched key has changed, and then the transaction
+    /// was not executed. Other commands were executed: BLPOP has waited in vain.
+    Null,
+    /// Redis has queued the command, and EXEC executes it.
+    Queued,
     /// The request failed with this code: for PostgreSQL the SQLSTATE, for Redis the first word of the error, for HTTP the status
     /// if it is 400 or higher.
     Failure(&'a [u8]),

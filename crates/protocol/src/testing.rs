@@ -54,6 +54,8 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
             let outcome = match outcome {
                 crate::Outcome::Success => "success".to_owned(),
                 crate::Outcome::RolledBack => "rolled back".to_owned(),
+                crate::Outcome::Null => "null".to_owned(),
+                crate::Outcome::Queued => "queued".to_owned(),
                 crate::Outcome::Failure(code) => String::from_utf8_lossy(code).into_owned(),
                 crate::Outcome::Skipped => "skipped".to_owned(),
             };

@@ -26,13 +26,33 @@ struct OpenRequest {
     /// Bit set of the positions of its kinds.
     kinds: u64,
     begun: Duration,
-    is_executed: bool,
+    executed: Executed,
     /// The proxy responds to it.
     is_injected: bool,
     /// It was written to the upstream.
     is_forwarded: bool,
     /// Its response was delivered or dropped.
     is_done: bool,
+}
+
+/// What the upstream has executed of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Executed {
+    Nothing,
+    /// All but `commit` of PostgreSQL, which has rolled back, and EXEC of Redis, which has discarded the transaction.
+    AllButCommit,
+    All,
+}
+
+impl Executed {
+    /// Returns true if the statements or commands of this kind were executed.
+    fn has(self, kind: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::AllButCommit => !matches!(kind, "commit" | "EXEC"),
+            Self::All => true,
+        }
+    }
 }
 
 impl OpenRequests {
@@ -45,7 +65,7 @@ impl OpenRequests {
         self.open.push_back(OpenRequest {
             kinds,
             begun: now,
-            is_executed: false,
+            executed: Executed::Nothing,
             is_injected: false,
             is_forwarded: false,
             is_done: false,
@@ -108,25 +128,24 @@ impl OpenRequests {
 
     /// The upstream has sent the response.
     pub(super) fn answer(&mut self, request: u64, outcome: Outcome<'_>) {
-        let Some(kinds) = self.get(request).filter(|open| !open.is_injected).map(|open| open.kinds) else {
-            return;
+        let Some(open) = self.get(request).filter(|open| !open.is_injected) else { return };
+        open.executed = match outcome {
+            Outcome::Success => Executed::All,
+            Outcome::RolledBack | Outcome::Null => Executed::AllButCommit,
+            Outcome::Queued | Outcome::Failure(_) | Outcome::Skipped => Executed::Nothing,
         };
-        let is_executed = match outcome {
-            Outcome::Success => true,
-            // A commit that is answered so has committed nothing.
-            Outcome::RolledBack => !self.has(kinds, "commit") || self.has(kinds, "rollback"),
-            Outcome::Failure(_) | Outcome::Skipped => false,
-        };
-        if let Some(open) = self.get(request) {
-            open.is_executed = is_executed;
-        }
+        let kinds = open.kinds;
         self.count(kinds, |_, new| new.answered += 1);
     }
 
-    /// Returns true if the set has this kind.
-    fn has(&self, kinds: u64, kind: &str) -> bool {
-        let position = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
-        position.is_some_and(|position| kinds & (1 << position) != 0)
+    /// Counts what was executed of a request whose response does not reach the client.
+    fn count_unconfirmed(&mut self, open: &OpenRequest) {
+        let executed = open.executed;
+        self.count(open.kinds, |counters, _| {
+            if executed.has(&counters.kind) {
+                add_one(&counters.unconfirmed);
+            }
+        });
     }
 
     /// The upstream does not receive the request.
@@ -156,10 +175,8 @@ impl OpenRequests {
 
     /// The response was dropped.
     pub(super) fn lose(&mut self, request: u64) {
-        if let Some(open) = self.finish(request)
-            && open.is_executed
-        {
-            self.count(open.kinds, |counters, _| add_one(&counters.unconfirmed));
+        if let Some(open) = self.finish(request) {
+            self.count_unconfirmed(&open);
         }
         self.forget_done();
     }
@@ -185,8 +202,8 @@ impl OpenRequests {
 impl Drop for OpenRequests {
     fn drop(&mut self) {
         for open in std::mem::take(&mut self.open) {
-            if open.is_executed && !open.is_done {
-                self.count(open.kinds, |counters, _| add_one(&counters.unconfirmed));
+            if !open.is_done {
+                self.count_unconfirmed(&open);
             }
         }
     }

@@ -191,6 +191,30 @@ fn a_lost_commit_of_a_failed_transaction_is_not_unconfirmed() {
 }
 
 #[test]
+fn commands_of_a_redis_transaction_that_was_not_executed_are_not_unconfirmed() {
+    let commands = b"MULTI\r\nSET a 1\r\nEXEC\r\n";
+    let lost = |on: &str| faults_of(Protocol::Redis, vec![fault(on, Moment::FirstByte, LOST)]);
+    for (exec, unconfirmed) in [("*1\r\n+OK\r\n", 1), ("*-1\r\n", 0), ("_\r\n", 0), ("-EXECABORT x\r\n", 0)] {
+        let faults = lost("EXEC");
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, commands);
+        let responses = ["+OK\r\n+QUEUED\r\n", exec].concat();
+        streams.send(Direction::ToDownstream, responses.as_bytes());
+        assert_eq!(streams.end, Some(RESET), "{exec:?}");
+        let counts = faults.request_stats().iter().map(|kind| kind.unconfirmed).collect::<Vec<_>>();
+        assert_eq!(counts, [unconfirmed, 0, 0], "{exec:?}");
+    }
+    // A null array responds to other commands too. Those that are queued are executed later.
+    for (response, unconfirmed) in [("*-1\r\n", 1), ("+QUEUED\r\n", 0)] {
+        let faults = lost("BLPOP");
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, b"BLPOP a 1\r\n");
+        streams.send(Direction::ToDownstream, response.as_bytes());
+        assert_eq!(faults.request_stats()[0].unconfirmed, unconfirmed, "{response:?}");
+    }
+}
+
+#[test]
 fn a_client_that_flushes_without_sync_loses_its_response_too() {
     let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::FirstByte, LOST)]);
     let mut streams = psql(&faults);

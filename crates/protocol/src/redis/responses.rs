@@ -51,8 +51,20 @@ struct Message {
     awaits_first: bool,
     /// The message was published, or is about the connection.
     is_out_of_band: bool,
-    /// The message is an error, and the line has its code.
-    is_failure: bool,
+    reply: Reply,
+}
+
+/// What the first line of a message says about the request.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    #[default]
+    Success,
+    /// An error. The line has its code.
+    Failure,
+    /// Null instead of an array.
+    Null,
+    /// The command was queued in a transaction.
+    Queued,
 }
 
 impl Responses {
@@ -67,7 +79,9 @@ impl Responses {
                 State::Type => match self.whole_reply(bytes, session) {
                     // Nearly all replies are of this kind.
                     Some(length) => {
-                        self.message = Message { begin: self.offset, ..Message::default() };
+                        let reply =
+                            if bytes.starts_with(b"+QUEUED\r") { Reply::Queued } else { Reply::Success };
+                        self.message = Message { begin: self.offset, reply, ..Message::default() };
                         self.begin_response(session, sink)?;
                         self.offset += length as u64;
                         self.open = 1;
@@ -170,11 +184,13 @@ impl Responses {
         let text = self.line.text();
         let kind = text[0];
         match kind {
-            b'-' if is_outermost => self.message.is_failure = true,
+            b'-' if is_outermost => self.message.reply = Reply::Failure,
+            b'+' if is_outermost && text == b"+QUEUED" => self.message.reply = Reply::Queued,
+            b'_' if is_outermost => self.message.reply = Reply::Null,
             b'$' | b'!' | b'=' => {
                 let length = self.line.number().ok_or(wrong)?;
                 if kind == b'!' && is_outermost {
-                    self.message.is_failure = true;
+                    self.message.reply = Reply::Failure;
                 }
                 if let Ok(length) = u64::try_from(length) {
                     let first = usize::try_from(length).ok().filter(|first| (1..=MAX_FIRST).contains(first));
@@ -189,7 +205,11 @@ impl Responses {
                 }
             }
             b'*' | b'~' | b'>' | b'%' => {
-                let count = u64::try_from(self.line.number().ok_or(wrong)?).unwrap_or(0);
+                let count = u64::try_from(self.line.number().ok_or(wrong)?);
+                if is_outermost && count.is_err() {
+                    self.message.reply = Reply::Null;
+                }
+                let count = count.unwrap_or(0);
                 let values = if kind == b'%' { 2 } else { 1 };
                 let added = count.checked_mul(values).and_then(|added| self.open.checked_add(added));
                 self.open = added.ok_or(wrong)?;
@@ -229,15 +249,19 @@ impl Responses {
             && *number == request
         {
             *replies -= 1;
-            if *replies > 0 && !self.message.is_failure {
+            if *replies > 0 && self.message.reply != Reply::Failure {
                 return Ok(());
             }
             session.subscriptions.pop_front();
         }
         session.answered = request;
         self.has_begun = false;
-        let failure = self.message.is_failure.then(|| code(&self.line));
-        let outcome = failure.map_or(Outcome::Success, Outcome::Failure);
+        let outcome = match self.message.reply {
+            Reply::Success => Outcome::Success,
+            Reply::Failure => Outcome::Failure(code(&self.line)),
+            Reply::Null => Outcome::Null,
+            Reply::Queued => Outcome::Queued,
+        };
         emit(sink, self.offset, EventKind::ResponseEnds { request, outcome });
         Ok(())
     }

@@ -86,7 +86,8 @@ fn every_type_of_reply_ends_where_it_ends() {
     let mut offset = 0;
     let expected = replies.iter().zip(1..).map(|(reply, number)| {
         offset += reply.len();
-        format!("{offset}: done {number} success")
+        let outcome = if ["*-1\r\n", "_\r\n"].contains(reply) { "null" } else { "success" };
+        format!("{offset}: done {number} {outcome}")
     });
     assert_eq!(ends, expected.collect::<Vec<_>>());
 }
@@ -106,6 +107,27 @@ fn a_transaction_has_a_response_for_each_command() {
         server("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"),
     ];
     assert_eq!(without_offsets(&turns).last().expect("events"), "done 3 success");
+}
+
+#[test]
+fn a_transaction_tells_what_was_queued_and_whether_it_was_executed() {
+    let commands = [command(&["MULTI"]), command(&["INCR", "a"]), command(&["EXEC"])].concat();
+    for (exec, outcome) in [
+        ("*1\r\n:1\r\n", "success"),
+        ("*0\r\n", "success"),
+        ("*1\r\n*-1\r\n", "success"),
+        ("*1\r\n_\r\n", "success"),
+        ("*-1\r\n", "null"),
+        ("_\r\n", "null"),
+        ("-EXECABORT Transaction discarded\r\n", "EXECABORT"),
+    ] {
+        let turns = [client(&commands), server(&["+OK\r\n+QUEUED\r\n", exec].concat())];
+        for pieces in [&[usize::MAX][..], &[1]] {
+            let seen = events(Protocol::Redis, &turns, pieces);
+            let done: Vec<_> = seen.iter().filter_map(|event| Some(event.split_once(": done ")?.1)).collect();
+            assert_eq!(done, ["1 success", "2 queued", &format!("3 {outcome}")], "{exec:?}");
+        }
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Found {
             EventKind::ResponseEnds { request, outcome } => {
                 self.ended = next(self.ended, request);
                 self.request(request).failure = match outcome {
-                    Outcome::Success | Outcome::RolledBack => None,
+                    Outcome::Success | Outcome::RolledBack | Outcome::Null | Outcome::Queued => None,
                     Outcome::Failure(code) => Some(String::from_utf8_lossy(code).into_owned()),
                     Outcome::Skipped => Some("skipped".to_owned()),
                 };

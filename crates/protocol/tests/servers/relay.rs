@@ -37,7 +37,7 @@ impl Found {
                 match outcome {
                     Outcome::Failure(code) => self.failures.push(String::from_utf8_lossy(code).into_owned()),
                     Outcome::Skipped => self.failures.push("skipped".to_owned()),
-                    Outcome::Success | Outcome::RolledBack => {}
+                    Outcome::Success | Outcome::RolledBack | Outcome::Null | Outcome::Queued => {}
                 }
             }
             EventKind::Opaque(reason) => self.opaque.push(reason.to_string()),
