@@ -106,9 +106,11 @@ pub struct Request<'a> {
 pub enum Outcome<'a> {
     /// The request was executed.
     Success,
-    /// The request was executed, and PostgreSQL has rolled a transaction back. So it responds to ROLLBACK, and to COMMIT in a transaction
-    /// that has failed.
+    /// The request was executed, and PostgreSQL has rolled a transaction back and committed none. So it responds to ROLLBACK, and to COMMIT
+    /// in a transaction that has failed.
     RolledBack,
+    /// The request failed with this SQLSTATE of PostgreSQL after one of its statements had committed a transaction.
+    FailureAfterCommit(&'a [u8]),
     /// Redis has responded with null instead of an array. So it responds to EXEC if a watched key has changed, and then the transaction
     /// was not executed. Other commands were executed: BLPOP has waited in vain.
     Null,

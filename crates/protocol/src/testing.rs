@@ -57,6 +57,9 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
                 crate::Outcome::Null => "null".to_owned(),
                 crate::Outcome::Queued => "queued".to_owned(),
                 crate::Outcome::Failure(code) => String::from_utf8_lossy(code).into_owned(),
+                crate::Outcome::FailureAfterCommit(code) => {
+                    format!("{} after commit", String::from_utf8_lossy(code))
+                }
                 crate::Outcome::Skipped => "skipped".to_owned(),
             };
             format!("{offset}: done {request} {outcome}")

@@ -41,6 +41,7 @@ enum Executed {
     Nothing,
     /// All but `commit` of PostgreSQL, which has rolled back, and EXEC of Redis, which has discarded the transaction.
     AllButCommit,
+    OnlyCommit,
     All,
 }
 
@@ -50,6 +51,7 @@ impl Executed {
         match self {
             Self::Nothing => false,
             Self::AllButCommit => !matches!(kind, "commit" | "EXEC"),
+            Self::OnlyCommit => kind == "commit",
             Self::All => true,
         }
     }
@@ -132,6 +134,7 @@ impl OpenRequests {
         open.executed = match outcome {
             Outcome::Success => Executed::All,
             Outcome::RolledBack | Outcome::Null => Executed::AllButCommit,
+            Outcome::FailureAfterCommit(_) => Executed::OnlyCommit,
             Outcome::Queued | Outcome::Failure(_) | Outcome::Skipped => Executed::Nothing,
         };
         let kinds = open.kinds;

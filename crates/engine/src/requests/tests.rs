@@ -191,6 +191,39 @@ fn a_lost_commit_of_a_failed_transaction_is_not_unconfirmed() {
 }
 
 #[test]
+fn each_kind_of_a_lost_query_is_unconfirmed_if_it_was_executed() {
+    for (text, tags, fails, expected) in [
+        ("commit; select 1/0", &["COMMIT"][..], true, [("commit", 1), ("select", 0)]),
+        (
+            "insert into t values (1); commit; bad",
+            &["INSERT 0 1", "COMMIT"],
+            true,
+            [("commit", 1), ("insert", 0)],
+        ),
+        ("select 1/0; commit", &[], true, [("commit", 0), ("select", 0)]),
+        ("commit; rollback", &["ROLLBACK", "ROLLBACK"], false, [("commit", 0), ("rollback", 1)]),
+        ("commit; rollback", &["COMMIT", "ROLLBACK"], false, [("commit", 1), ("rollback", 1)]),
+        ("rollback; commit", &["ROLLBACK", "COMMIT"], false, [("commit", 1), ("rollback", 1)]),
+        ("commit; select 1", &["ROLLBACK", "SELECT 1"], false, [("commit", 0), ("select", 1)]),
+    ] {
+        let faults = faults_of(Protocol::Psql, vec![fault("commit", Moment::FirstByte, LOST)]);
+        let mut streams = psql(&faults);
+        streams.send(Direction::ToUpstream, &query(text));
+        let error = if fails { message(b'E', b"SERROR\0C22012\0Mx\0\0") } else { Vec::new() };
+        let completed = tags.iter().map(|tag| complete(tag)).collect::<Vec<_>>().concat();
+        let responses = [&completed[..], &error, READY].concat();
+        streams.send(Direction::ToDownstream, &responses);
+        assert_eq!(streams.end, Some(RESET), "{text}");
+        let stats = faults.request_stats();
+        let unconfirmed =
+            |kind: &str| stats.iter().find(|stats| &*stats.kind == kind).map(|stats| stats.unconfirmed);
+        for (kind, count) in expected {
+            assert_eq!(unconfirmed(kind), Some(count), "{kind} of {text}: {tags:?}");
+        }
+    }
+}
+
+#[test]
 fn commands_of_a_redis_transaction_that_was_not_executed_are_not_unconfirmed() {
     let commands = b"MULTI\r\nSET a 1\r\nEXEC\r\n";
     let lost = |on: &str| faults_of(Protocol::Redis, vec![fault(on, Moment::FirstByte, LOST)]);

@@ -23,6 +23,9 @@ const ERROR_PREFIX: usize = 128;
 /// The tag of the CommandComplete of a transaction that is rolled back.
 const ROLLBACK: &[u8] = b"ROLLBACK\0";
 
+/// The tag of the CommandComplete of a transaction that is committed.
+const COMMIT: &[u8] = b"COMMIT\0";
+
 fn wanted(tag: u8) -> usize {
     match tag {
         b'E' => ERROR_PREFIX,
@@ -38,6 +41,7 @@ pub(super) struct Response {
     has_begun: bool,
     parts: u64,
     failure: Option<[u8; 5]>,
+    commits: bool,
     rolls_back: bool,
     /// Status in the ReadyForQuery that the server is sending.
     status: Option<TransactionStatus>,
@@ -79,6 +83,7 @@ impl Response {
         match (tag, payload) {
             (b'Z', [status, ..]) => self.status = TransactionStatus::from_byte(*status),
             (b'C', ROLLBACK) => self.rolls_back = true,
+            (b'C', COMMIT) => self.commits = true,
             (b'E', [_, ..]) => self.failure = Some(sqlstate(payload)),
             _ => {}
         }
@@ -218,8 +223,9 @@ impl Session {
     fn end_response(&mut self, request: u64, offset: u64, sink: Sink<'_>) {
         let failure = self.response.failure;
         let outcome = match &failure {
+            Some(code) if self.response.commits => Outcome::FailureAfterCommit(code),
             Some(code) => Outcome::Failure(code),
-            None if self.response.rolls_back => Outcome::RolledBack,
+            None if self.response.rolls_back && !self.response.commits => Outcome::RolledBack,
             None => Outcome::Success,
         };
         emit(sink, offset, EventKind::ResponseEnds { request, outcome });

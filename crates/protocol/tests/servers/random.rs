@@ -50,7 +50,9 @@ impl Found {
                 self.ended = next(self.ended, request);
                 self.request(request).failure = match outcome {
                     Outcome::Success | Outcome::RolledBack | Outcome::Null | Outcome::Queued => None,
-                    Outcome::Failure(code) => Some(String::from_utf8_lossy(code).into_owned()),
+                    Outcome::Failure(code) | Outcome::FailureAfterCommit(code) => {
+                        Some(String::from_utf8_lossy(code).into_owned())
+                    }
                     Outcome::Skipped => Some("skipped".to_owned()),
                 };
             }

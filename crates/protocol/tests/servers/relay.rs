@@ -35,7 +35,9 @@ impl Found {
             EventKind::ResponseEnds { outcome, .. } => {
                 self.answered += 1;
                 match outcome {
-                    Outcome::Failure(code) => self.failures.push(String::from_utf8_lossy(code).into_owned()),
+                    Outcome::Failure(code) | Outcome::FailureAfterCommit(code) => {
+                        self.failures.push(String::from_utf8_lossy(code).into_owned())
+                    }
                     Outcome::Skipped => self.failures.push("skipped".to_owned()),
                     Outcome::Success | Outcome::RolledBack | Outcome::Null | Outcome::Queued => {}
                 }

@@ -1,12 +1,13 @@
 //! Requests of PostgreSQL.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::Command;
 
 use crate::fault_support::script::end;
-use crate::support::api::connect;
-use crate::support::{BINARY, PATIENCE, Proxy, printed, utf8};
+use crate::support::api::{Api, connect, listen_of};
+use crate::support::{BINARY, PATIENCE, Proxy, ending, eventually, printed, utf8};
+use serde_json::json;
 use testkit::{Daemon, Postgres, clients, require};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/lost_commit.py");
@@ -90,6 +91,15 @@ fn read_group(mut client: &std::net::TcpStream) -> (String, Vec<u8>) {
     }
 }
 
+fn message(tag: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len() + 4).expect("short");
+    [&[tag], &len.to_be_bytes()[..], payload].concat()
+}
+
+fn query(text: &str) -> Vec<u8> {
+    message(b'Q', format!("{text}\0").as_bytes())
+}
+
 #[test]
 fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
     let server = Postgres::start();
@@ -99,11 +109,6 @@ fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
     client.set_read_timeout(Some(PATIENCE)).expect("not zero");
     client.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").expect("it is open");
     assert!(read_group(&client).0.ends_with('Z'));
-    let message = |tag: u8, payload: &[u8]| -> Vec<u8> {
-        let len = u32::try_from(payload.len() + 4).expect("short");
-        [&[tag], &len.to_be_bytes()[..], payload].concat()
-    };
-    let query = |text: &str| message(b'Q', format!("{text}\0").as_bytes());
     let execute = |text: &str| {
         let parse = message(b'P', format!("\0{text}\0\0\0").as_bytes());
         [parse, message(b'B', &[0; 8]), message(b'E', &[0; 5]), message(b'S', b"")].concat()
@@ -146,4 +151,62 @@ fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
     let tables =
         testkit::psql(server.port(), "disable", "select count(*) from pg_class where relname = 'orders'");
     assert!(printed(&tables).contains('0'), "{tables:?}");
+}
+
+/// A query with several statements whose response is lost.
+struct LostQuery {
+    before: &'static str,
+    text: &'static str,
+    /// Kinds that count as unconfirmed.
+    unconfirmed: &'static [&'static str],
+    /// Whether the server has committed a row.
+    is_committed: bool,
+}
+
+#[test]
+fn a_lost_query_counts_the_statements_that_the_server_has_executed() {
+    let (server, api) = (Postgres::start(), Api::alone());
+    printed(&testkit::psql(server.port(), "disable", "create table t (id int)"));
+    let (insert, bad) = ("begin; insert into t values (0)", "begin; insert into t values (0); select 1/0");
+    let lost =
+        |before, text, unconfirmed, is_committed| LostQuery { before, text, unconfirmed, is_committed };
+    for (number, lost) in [
+        lost(insert, "commit; select 1/0", &["commit"], true),
+        lost("", "insert into t values (0); commit; select 1/0", &["commit"], true),
+        lost(insert, "select 1/0; commit", &[], false),
+        lost(insert, "select 1; commit; rollback", &["commit", "rollback", "select"], true),
+        lost(bad, "commit; rollback", &["rollback"], false),
+        lost(bad, "commit; insert into t values (0)", &["insert"], true),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let upstream = format!("psql://127.0.0.1:{}", server.port());
+        let name = format!("db{number}");
+        let proxy =
+            api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+        let attributes = json!({"on": "commit"});
+        let toxics = format!("/proxies/{name}/toxics");
+        api.post(&toxics, &json!({"type": "lose-response", "attributes": attributes}));
+        let mut client = connect(listen_of(&proxy));
+        client.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").expect("it is open");
+        read_group(&client);
+        client.write_all(&query(lost.before)).expect("it is open");
+        read_group(&client);
+        client.write_all(&query(lost.text)).expect("it is open");
+        assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset), "{}", lost.text);
+        let unconfirmed = || -> Vec<String> {
+            let counts = api.get(&format!("/proxies/{name}/requests"));
+            let kinds = counts["requests"].as_array().expect("counts").iter();
+            let lost = kinds.filter(|kind| kind["unconfirmed"] != 0);
+            lost.map(|kind| kind["kind"].as_str().expect("a name").to_owned()).collect()
+        };
+        eventually(&format!("{}: {:?}", lost.text, lost.unconfirmed), || unconfirmed() == lost.unconfirmed);
+        let rows = testkit::psql(
+            server.port(),
+            "disable",
+            "with d as (delete from t returning id) select count(*) from d",
+        );
+        assert_eq!(printed(&rows), format!("{}\n", u8::from(lost.is_committed)), "{}", lost.text);
+    }
 }
