@@ -148,6 +148,12 @@ fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
         assert!(groups[2].0.ends_with("EZ") && !groups[2].0.contains('C'), "{groups:?}");
         assert_eq!(groups[2].1, b"I", "{groups:?}");
     }
+    // Parse of the commit fails, because its name is in use.
+    let parse = message(b'P', b"name\0commit\0\0\0");
+    let rest = [message(b'B', b"\0name\0\0\0\0\0\0\0"), message(b'E', &[0; 5]), message(b'S', b"")].concat();
+    client.write_all(&[parse.clone(), query("begin"), parse, rest].concat()).expect("it is open");
+    assert_eq!(read_group(&client).0, "1CZ");
+    assert_eq!(read_group(&client), ("EZ".to_owned(), b"E".to_vec()));
     let tables =
         testkit::psql(server.port(), "disable", "select count(*) from pg_class where relname = 'orders'");
     assert!(printed(&tables).contains('0'), "{tables:?}");
