@@ -68,6 +68,27 @@ fn asyncpg_sees_a_lost_commit_and_a_deadlock_with_prepared_statements() {
     assert_eq!(seen, expected);
 }
 
+/// The pipeline is one group of messages. The server executes all of it although a response is lost. If the proxy responds to a statement,
+/// the server executes nothing behind it.
+const SEEN_BY_PIPELINES: &str = "OperationalError [1, 10, 2] UNKNOWN [1, 2, 3] closed\n\
+    40001 [1, 10, 2] IDLE [] 30\n\
+    OperationalError [1] UNKNOWN [1, 2, 3] closed\n\
+    40001 [1] INERROR [] 30\n";
+
+#[test]
+fn pipelines_of_psycopg_lose_or_fail_what_is_in_their_middle() {
+    let server = Postgres::start();
+    let faults = ["commit", "sql=select 10"].map(|on| {
+        [
+            ["--with-lose-response", "--lose-response-on", on].to_vec(),
+            ["--with-respond", "--respond-sqlstate", "40001", "--respond-on", on].to_vec(),
+        ]
+    });
+    let proxies: Vec<_> = faults.iter().flatten().map(|fault| postgres_with(&server, fault)).collect();
+    let ports: Vec<_> = proxies.iter().map(Proxy::port).chain([server.port()]).collect();
+    assert_eq!(python("psycopg", "psycopg_pipeline.py", &ports), SEEN_BY_PIPELINES);
+}
+
 #[test]
 fn a_pool_of_node_postgres_replaces_the_connection_of_a_lost_commit() {
     let server = Postgres::start();
