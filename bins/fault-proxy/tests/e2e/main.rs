@@ -22,6 +22,7 @@ mod docs;
 mod fault_bandwidth;
 mod fault_content;
 mod fault_endings;
+mod fault_endings_tls;
 mod fault_flags;
 mod fault_journal;
 mod fault_latency;
