@@ -285,6 +285,10 @@ impl FaultFlow {
             }
             let now = self.update(cx);
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
+            // No peer is left that could notice how long a fault holds the end.
+            if self.shared.has_no_peer() {
+                return Poll::Ready(Err(faulted.failure.take().unwrap_or_else(reset)));
+            }
             match faulted.pipeline.output() {
                 Output::Insert if self.discards_output => drop(faulted.pipeline.take_inserted()),
                 Output::Insert => faulted.write_inserted(now),

@@ -74,6 +74,13 @@ impl SessionShared {
         self.sender_is_gone[direction.opposite() as usize].load(Ordering::Relaxed)
     }
 
+    /// Returns true if both connections were reset.
+    pub(crate) fn has_no_peer(&self) -> bool {
+        [Direction::ToUpstream, Direction::ToDownstream]
+            .into_iter()
+            .all(|direction| self.has_no_receiver(direction))
+    }
+
     /// Records the end of the session. Later ends are ignored.
     pub(crate) fn end(&self, end: SessionEnd) {
         let code = (1..).zip(ENDS).find(|(_, other)| *other == end).map_or(0, |(code, _)| code);

@@ -411,3 +411,35 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         assert_eq!(engine.held(), 0);
     }
 }
+
+/// A fault holds the reset of one peer as long as the other may notice it.
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_once_both_peers_have_reset() {
+    let stalled = vec![Fault::new("stall", Effect::from(Timeout::new(None, false)))];
+    for client_is_first in [true, false] {
+        let engine = Engine::new(Settings::default());
+        let faults = engine.proxy("test", stalled.clone());
+        let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
+        let (mut down, mut up) = faults.session().wrap(resets(proxy_client), resets(proxy_server));
+        let (mut first, mut second) = if client_is_first { (client, server) } else { (server, client) };
+        let (mut requests, mut responses) = (Got::default(), Got::default());
+        let mut relay = async |time: Duration| {
+            let both = poll_fn(|cx| {
+                requests.poll_from(cx, &mut down);
+                responses.poll_from(cx, &mut up);
+                Poll::<()>::Pending
+            });
+            _ = timeout(time, both).await;
+            assert!(requests.0.is_empty() && responses.0.is_empty());
+            [requests.1, responses.1]
+        };
+        first.write_all(b"held").await.unwrap();
+        second.write_all(b"held").await.unwrap();
+        drop(first);
+        assert_eq!(relay(3_600_000 * MS).await, [None; 2]);
+        drop(second);
+        assert_eq!(relay(10 * MS).await, [Some(ErrorKind::ConnectionReset); 2]);
+        drop((down, up));
+        assert_eq!(engine.held(), 0);
+    }
+}
