@@ -1,5 +1,6 @@
 //! Faults that act on requests, with real servers and clients.
 
+mod bytes;
 mod counts;
 mod http;
 mod psql;

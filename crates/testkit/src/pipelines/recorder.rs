@@ -44,6 +44,15 @@ impl Recorder {
         self.addr
     }
 
+    /// Removes the recording of a session that has ended, if one exists.
+    ///
+    /// # Panics
+    ///
+    /// If a session has panicked.
+    pub fn pop(&self) -> Option<Recording> {
+        self.recordings.lock().expect("no holder panics").pop()
+    }
+
     /// Removes a recording that is equal to this one. Returns false if no such recording exists so far.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
-"""Connections with TLS that a fault closes while the client has sent more. Arguments: port of the proxy, number of connections, and the
-requests, with \\n for each line break.
+"""Connections with TLS that a fault closes. Arguments: port of the proxy, number of connections, and the requests, with \\n for each line
+break. 256 KiB of a body follow them.
 
 Writes all received bytes to stdout, and for each connection to stderr whether TLS has ended with close_notify.
 """

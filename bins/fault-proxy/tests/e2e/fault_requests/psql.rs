@@ -91,12 +91,12 @@ fn read_group(mut client: &std::net::TcpStream) -> (String, Vec<u8>) {
     }
 }
 
-fn message(tag: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(tag: u8, payload: &[u8]) -> Vec<u8> {
     let len = u32::try_from(payload.len() + 4).expect("short");
     [&[tag], &len.to_be_bytes()[..], payload].concat()
 }
 
-fn query(text: &str) -> Vec<u8> {
+pub(super) fn query(text: &str) -> Vec<u8> {
     message(b'Q', format!("{text}\0").as_bytes())
 }
 
