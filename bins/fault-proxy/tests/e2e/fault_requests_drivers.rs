@@ -12,7 +12,7 @@ use testkit::{Postgres, Redis, RedisCluster, TcpServer, clients, free_port, psql
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
-const LOST_COMMIT: [&str; 5] =
+pub(crate) const LOST_COMMIT: [&str; 5] =
     ["--with-lose-response", "--lose-response-on", "commit", "--lose-response-times", "1"];
 
 /// Returns the output of a script that uses a package.
@@ -34,7 +34,7 @@ fn output(mut interpreter: Command, script: &str, ports: &[u16]) -> String {
     printed(&interpreter.output().expect("the interpreter is executable"))
 }
 
-fn postgres_with(server: &Postgres, options: &[&str]) -> Proxy {
+pub(crate) fn postgres_with(server: &Postgres, options: &[&str]) -> Proxy {
     Proxy::with(format!("psql://127.0.0.1:{}", server.port()), options)
 }
 
@@ -70,10 +70,10 @@ fn asyncpg_sees_a_lost_commit_and_a_deadlock_with_prepared_statements() {
 
 /// The pipeline is one group of messages. The server executes all of it although a response is lost. If the proxy responds to a statement,
 /// the server executes nothing behind it.
-const SEEN_BY_PIPELINES: &str = "OperationalError [1, 10, 2] UNKNOWN [1, 2, 3] closed\n\
-    40001 [1, 10, 2] IDLE [] 30\n\
-    OperationalError [1] UNKNOWN [1, 2, 3] closed\n\
-    40001 [1] INERROR [] 30\n";
+const SEEN_BY_PIPELINES: &str = "OperationalError [1, 10, 2] [1, 2, 3] unusable\n\
+    40001 [1, 10, 2] [] IDLE 30\n\
+    OperationalError [1] [1, 2, 3] unusable\n\
+    40001 [1] [] INERROR 30\n";
 
 #[test]
 fn pipelines_of_psycopg_lose_or_fail_what_is_in_their_middle() {
@@ -154,7 +154,7 @@ fn ioredis_follows_a_redirect_of_the_proxy_in_a_cluster() {
 const REPORT: usize = 10_000;
 
 /// A server that responds to each request with the number of orders (POST) that it has executed.
-fn orders() -> TcpServer {
+pub(crate) fn orders() -> TcpServer {
     let (orders, connections) = (AtomicUsize::new(0), AtomicUsize::new(0));
     TcpServer::start(move |stream| {
         let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;

@@ -1,7 +1,7 @@
 """Pipelines of psycopg whose middle a fault acts on. Arguments: ports of proxies with one fault each, and the port of the server.
 
-Prints, for each fault, what each statement of the pipeline gives, the state of the connection, which rows the server has, and whether
-the connection can be used again.
+Prints, for each fault, the error of the pipeline, what its statements give, which rows the server has, and whether the connection can be
+used again. If it can, its state before that is printed too.
 """
 
 import sys
@@ -51,6 +51,8 @@ for port in proxies:
     try:
         connection.rollback()
         again = connection.execute("select 30").fetchone()[0]
-    except psycopg.Error as error:
-        again = "closed" if connection.closed else error
-    print(result, results, status, rows, again)
+        again = f"{status} {again}"
+    except psycopg.Error:
+        # Depending on when libpq notices the reset, the connection is closed or still in the pipeline.
+        again = "unusable"
+    print(result, results, rows, again)
