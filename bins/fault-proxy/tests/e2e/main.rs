@@ -32,6 +32,7 @@ mod fault_openings;
 mod fault_redis_cli;
 mod fault_report;
 mod fault_requests;
+mod fault_requests_commands;
 mod fault_requests_drivers;
 mod fault_reset;
 mod fault_schedule;
