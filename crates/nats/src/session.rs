@@ -219,7 +219,7 @@ impl Session {
         self.limit.on_new_message(self.sender.next, bytes.len(), message.len());
         self.sender.push_unacked(now, bytes.len(), message.clone());
         self.last_progress = now;
-        self.liveness.arm(now);
+        self.liveness.on_sent(now, self.sender.next);
         message
     }
 

@@ -21,7 +21,9 @@ impl Session {
         self.first_frame_by = None;
         self.on_subscribed();
         if let Some(asked) = self.opened.take() {
-            self.receiver.window.on_answer(now, now.saturating_sub(asked));
+            let rtt = now.saturating_sub(asked);
+            self.receiver.window.on_answer(now, rtt);
+            self.liveness.on_round_trip(rtt);
         }
         match &self.state {
             State::Aborted(failure) if failure.is_remote => self.on_reset_frame(now, &header, payload),
@@ -52,7 +54,7 @@ impl Session {
             AckOutcome::Advanced => {
                 self.limit.on_arrival(self.sender.arrived);
                 self.last_progress = now;
-                self.liveness.progress(now);
+                self.liveness.progress(now, self.sender.arrived);
             }
             AckOutcome::Invalid => self.discard_unacked(),
         }
@@ -105,7 +107,7 @@ impl Session {
         }
         if ack == AckOutcome::Advanced {
             self.last_progress = now;
-            self.liveness.progress(now);
+            self.liveness.progress(now, self.sender.arrived);
         }
         if !self.sender.is_waiting() {
             self.liveness.disarm();
@@ -133,12 +135,14 @@ impl Session {
     /// Handles the loss of messages with the NATS connection of an end.
     fn go_back(&mut self, now: Duration) {
         self.sender.go_back();
+        self.liveness.on_resend();
         self.limit.on_outage(now);
     }
 
     /// Handles the loss of a message on the way, possibly because a server there only accepts shorter ones.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
+        self.liveness.on_resend();
         if self.sender.has_unacked() && self.limit.on_loss(now, self.sender.arrived) {
             self.abort_undelivered(
                 now,

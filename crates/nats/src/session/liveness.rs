@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-const INITIAL_PROBE_DELAY: Duration = Duration::from_millis(300);
+/// Minimum time without an answer after which an end probes its peer. It waits for two round trips if they take longer,
+/// as TCP does (RFC 8985, section 7.2).
+const MIN_PROBE_DELAY: Duration = Duration::from_millis(300);
 const MAX_PROBE_DELAY: Duration = Duration::from_secs(4);
 const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(2);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -25,6 +27,10 @@ pub(super) struct LivenessTimer {
     since: Option<Duration>,
     probe_at: Option<Duration>,
     probe_delay: Duration,
+    /// Round-trip time of payloads, including queues, smoothed as in RFC 6298. Zero before the first measurement.
+    srtt: Duration,
+    /// Time when a payload was sent whose round trip is measured, and the sequence number after its last one.
+    timed: Option<(Duration, u64)>,
     /// Time when NATS first reported that the peer does not listen.
     pub(super) no_responders_since: Option<Duration>,
     retry_delay: Duration,
@@ -37,7 +43,9 @@ impl LivenessTimer {
             last_received: now,
             since: Some(now),
             probe_at: None,
-            probe_delay: INITIAL_PROBE_DELAY,
+            probe_delay: MIN_PROBE_DELAY,
+            srtt: Duration::ZERO,
+            timed: None,
             no_responders_since: None,
             retry_delay: INITIAL_RETRY_DELAY,
         }
@@ -56,14 +64,39 @@ impl LivenessTimer {
         self.probe_at.get_or_insert(now + self.probe_delay);
     }
 
-    /// Disarms the probe, because the peer has acknowledged everything.
-    pub(super) fn disarm(&mut self) {
-        (self.probe_at, self.probe_delay) = (None, INITIAL_PROBE_DELAY);
+    /// Records that a payload was sent for the first time, and arms the probe. `end` is the sequence number after its
+    /// last one.
+    pub(super) fn on_sent(&mut self, now: Duration, end: u64) {
+        self.timed.get_or_insert((now, end));
+        self.arm(now);
     }
 
-    /// Resets the delay of the probe, because the peer has acknowledged data.
-    pub(super) fn progress(&mut self, now: Duration) {
-        (self.probe_at, self.probe_delay) = (Some(now + INITIAL_PROBE_DELAY), INITIAL_PROBE_DELAY);
+    /// Records that payloads are sent again. An acknowledgment then does not tell how long its payload took.
+    pub(super) fn on_resend(&mut self) {
+        self.timed = None;
+    }
+
+    /// Records that the peer has answered after this time.
+    pub(super) fn on_round_trip(&mut self, rtt: Duration) {
+        self.srtt = if self.srtt.is_zero() { rtt } else { (7 * self.srtt + rtt) / 8 };
+    }
+
+    fn first_probe_delay(&self) -> Duration {
+        (2 * self.srtt).clamp(MIN_PROBE_DELAY, MAX_PROBE_DELAY)
+    }
+
+    /// Disarms the probe, because the peer has acknowledged everything.
+    pub(super) fn disarm(&mut self) {
+        (self.probe_at, self.probe_delay) = (None, self.first_probe_delay());
+    }
+
+    /// Resets the delay of the probe, because the peer has acknowledged data. Everything below `arrived` has arrived.
+    pub(super) fn progress(&mut self, now: Duration, arrived: u64) {
+        if let Some((sent, _)) = self.timed.take_if(|(_, end)| *end <= arrived) {
+            self.on_round_trip(now.saturating_sub(sent));
+        }
+        let delay = self.first_probe_delay();
+        (self.probe_at, self.probe_delay) = (Some(now + delay), delay);
     }
 
     /// Returns true if a probe is due, and records it in that case.
@@ -103,7 +136,7 @@ impl LivenessTimer {
 
     /// Records that this end's NATS connection is back.
     pub(super) fn retry(&mut self) {
-        (self.probe_delay, self.retry_delay) = (INITIAL_PROBE_DELAY, INITIAL_RETRY_DELAY);
+        (self.probe_delay, self.retry_delay) = (self.first_probe_delay(), INITIAL_RETRY_DELAY);
         self.no_responders_since = None;
     }
 
@@ -114,5 +147,44 @@ impl LivenessTimer {
     pub(super) fn deadline(&self, limits: &Limits, is_up: bool) -> Duration {
         let out = self.since.map_or(Duration::MAX, |since| since.saturating_add(limits.max_outage));
         if is_up { out.min(self.probe_time()) } else { out }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Sends a payload at `sent`, which arrives after `rtt`, and returns the time until the next probe.
+    fn probe_delay(timer: &mut LivenessTimer, sent: Duration, rtt: Duration) -> Duration {
+        timer.on_sent(sent, 100);
+        timer.on_frame(sent + rtt);
+        timer.progress(sent + rtt, 100);
+        timer.probe_time() - sent - rtt
+    }
+
+    #[test]
+    fn a_probe_waits_for_two_round_trips_but_neither_shorter_nor_longer_than_its_limits() {
+        for (rtt, delay) in [(0, 300), (150, 300), (400, 800), (2000, 4000), (60_000, 4000)] {
+            let mut timer = LivenessTimer::new(Duration::ZERO);
+            assert_eq!(probe_delay(&mut timer, 5 * MS, rtt * MS), delay * MS);
+        }
+    }
+
+    #[test]
+    fn the_round_trip_of_a_payload_that_is_sent_again_is_not_measured() {
+        let mut timer = LivenessTimer::new(Duration::ZERO);
+        timer.on_frame(Duration::ZERO);
+        timer.on_round_trip(400 * MS);
+        timer.on_sent(MS, 50);
+        timer.on_resend();
+        timer.progress(3000 * MS, 50);
+        assert_eq!(timer.probe_time(), 3800 * MS);
+        assert_eq!(
+            probe_delay(&mut timer, 4000 * MS, 1200 * MS),
+            1000 * MS,
+            "an eighth of the difference counts"
+        );
     }
 }

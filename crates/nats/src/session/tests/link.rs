@@ -1,5 +1,7 @@
 //! Sessions on one slow link: a queue without bounds in each direction, in simulated time.
 
+mod long_paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
