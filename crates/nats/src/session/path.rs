@@ -19,6 +19,8 @@ pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time over which the rate of all sessions is measured.
 const RATE_INTERVAL: Duration = Duration::from_millis(100);
+/// Number of round trips over which the mean rate of the sessions is averaged.
+const MEAN_TRIPS: u64 = 8;
 /// Time for which a path counts as congested after it was congested.
 const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
 /// Time for which longer messages are not tried after one was lost.
@@ -76,6 +78,7 @@ struct Inner {
     bytes: u64,
     since: Duration,
     rate: u64,
+    mean_rate: Option<u64>,
 }
 
 /// Measurements of a path.
@@ -85,6 +88,8 @@ pub(super) struct Estimate {
     pub(super) min_rtt: Duration,
     /// Rate of all sessions in bytes per second.
     pub(super) rate: u64,
+    /// Moving average of the rates of the sessions that their windows limit, in bytes per second.
+    pub(super) mean_rate: u64,
 }
 
 impl PathState {
@@ -160,8 +165,9 @@ impl PathState {
         self.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
     }
 
-    /// Records a round trip that ended now, and the bytes since the session's last one.
-    pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip, bytes: u64) -> Estimate {
+    /// Records a round trip that ended now, the bytes since the session's last one, and the rate of the session in bytes
+    /// per second.
+    pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip, bytes: u64, rate: u64) -> Estimate {
         let mut inner = self.lock();
         inner.bytes += bytes;
         let elapsed = now.saturating_sub(inner.since);
@@ -186,13 +192,15 @@ impl PathState {
             inner.confirmed = now;
         }
         if trip.is_limited {
+            let mean = inner.mean_rate.unwrap_or(rate);
+            inner.mean_rate = Some(mean - mean / MEAN_TRIPS + rate / MEAN_TRIPS);
             inner.congested = (trip.rtt > 2 * min_rtt.max(MIN_RTT)).then_some(now);
             if now >= inner.confirmed + PROBE_INTERVAL && now >= probe_end {
                 // All data in flight arrives within a round trip. One more round trip follows on the empty path.
                 self.probe.extend(now + trip.rtt + min_rtt);
             }
         }
-        Estimate { min_rtt, rate: inner.rate }
+        Estimate { min_rtt, rate: inner.rate, mean_rate: inner.mean_rate.unwrap_or(rate) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

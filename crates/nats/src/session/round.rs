@@ -74,12 +74,7 @@ impl Rates {
         rate / 5 * 4 > highest
     }
 
-    /// Returns the number of bytes in this time at the highest of the rates.
-    pub(super) fn delivered(&self, time: Duration) -> usize {
-        bytes_in(self.highest(), time)
-    }
-
-    fn highest(&self) -> u64 {
+    pub(super) fn highest(&self) -> u64 {
         self.samples.into_iter().max().unwrap_or(0)
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A window is the amount that the path delivers in two round trips of the empty path, plus alpha. While the window
 //! limits the rate, it doubles with each round trip, until data queues for about a round trip. Without alpha (TCP
-//! Vegas, Brakmo and Peterson 1995), sessions on one path would keep the shares that they began with.
+//! Vegas, Brakmo and Peterson 1995), sessions on one path would keep the shares that they began with. Alpha is a small
+//! part of a window if round trips are long, so a part of the rate is shuffled as well: each session gives it up, and
+//! gets the same part of the mean rate (XCP, Katabi, Handley and Rohrs 2002).
 //! `docs/nats-protocol.md` has the formula.
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ const ALPHA_BYTES: usize = 16 << 10;
 const ALPHA_TIME: Duration = Duration::from_millis(10);
 /// Minimum part of a window that one message carries. Smaller messages would be mostly headers.
 const MIN_PART: u64 = 4 << 10;
+/// Divisor of a rate that gives the part that is shuffled between the sessions of a path.
+const SHUFFLED_PART: u64 = 8;
 const MIN_PROBE_WINDOW: usize = 1 << 10;
 
 /// Returns the part of a window that one message carries, or that one grant adds. With the whole window in one message,
@@ -101,18 +105,24 @@ impl Window {
     /// Records that the peer has answered after this time.
     pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
         let trip = RoundTrip { rtt, is_limited: false, is_alone: false };
-        self.path.on_round_trip(now, &trip, 0);
+        self.path.on_round_trip(now, &trip, 0, 0);
     }
 
     fn on_round_trip(&mut self, now: Duration, read: u64, trip: &RoundTrip) {
         let (since, before) = self.measured.replace((now, read)).unwrap_or((now, read));
         let bytes = read.saturating_sub(before);
-        let Estimate { min_rtt, rate: path_rate } = self.path.on_round_trip(now, trip, bytes);
-        if self.path.probe.is_on(since) {
+        let is_probe = self.path.probe.is_on(since);
+        let is_growing = !is_probe && self.rates.push(bytes, now.saturating_sub(since));
+        let mut rate = self.rates.highest();
+        let Estimate { min_rtt, rate: path_rate, mean_rate } =
+            self.path.on_round_trip(now, trip, bytes, rate);
+        if is_probe {
             return;
         }
-        let is_growing = self.rates.push(bytes, now.saturating_sub(since));
-        let delivered = |time| self.rates.delivered(time);
+        if trip.is_limited {
+            rate = rate - rate / SHUFFLED_PART + mean_rate / SHUFFLED_PART;
+        }
+        let delivered = |time| bytes_in(rate, time);
         let gain = if is_growing { 4 } else { 2 };
         let least_alpha = bytes_in(path_rate, MIN_ALPHA_TIME).clamp(MIN_ALPHA, FIRST_WINDOW);
         let alpha = least_alpha + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
