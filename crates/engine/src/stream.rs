@@ -3,6 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+#[cfg(feature = "relay")]
+use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
@@ -59,6 +61,12 @@ impl<S> FaultStream<S> {
     #[cfg(feature = "relay")]
     pub(crate) fn session(&self) -> &SessionShared {
         &self.ingress.shared
+    }
+
+    /// Returns when the bytes that were read last have arrived, or the present time while faults act.
+    #[cfg(feature = "relay")]
+    pub(crate) fn last_arrival(&self) -> Duration {
+        self.ingress.last_arrival()
     }
 
     /// The stream inside.

@@ -30,7 +30,8 @@ pub(crate) struct Segmenter {
     pub(crate) position: u64,
     full_at: u64,
     turn: u64,
-    last_at: Duration,
+    /// Time at which the last bytes were received.
+    pub(crate) last_at: Duration,
 }
 
 /// Circumstances of received bytes that decide where segments start.

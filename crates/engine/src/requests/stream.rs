@@ -83,6 +83,15 @@ impl RequestStream {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns true if there is nothing to do before more bytes are received. Reads no clock.
+    fn awaits_more(&self) -> bool {
+        self.held.is_empty()
+            && self.waiting.is_none()
+            && self.end.is_none()
+            && self.session().ended().is_none()
+            && self.requests().awaits_more(self.direction)
+    }
+
     /// Does what is due until bytes may pass: how many of those that are held. Ready with `None`: inserted bytes are to pass, more bytes are
     /// needed, or the session has ended.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
@@ -92,10 +101,6 @@ impl RequestStream {
             }
             if self.session().ended().is_some() {
                 self.held = BytesMut::new();
-                return Poll::Ready(None);
-            }
-            // Most calls end here, without reading the clock.
-            if self.held.is_empty() && self.requests().awaits_more(self.direction) {
                 return Poll::Ready(None);
             }
             let now = self.session().faults.engine.now();
@@ -129,14 +134,24 @@ impl RequestStream {
     fn poll_receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<()> {
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
-        let now = self.session().faults.engine.now();
+        if result.is_err() || buf.filled().len() == before {
+            let now = self.session().faults.engine.now();
+            self.requests().on_end(self.direction, now, result.is_ok());
+            self.end = Some(result);
+        } else {
+            self.on_received(cx, buf, before);
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads the bytes of `buf` behind `before`, and keeps those there that may pass immediately.
+    ///
+    /// Most polls find no bytes. This is not a part of them, so that they need few instructions of the cache.
+    #[inline(never)]
+    fn on_received(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>, before: usize) {
+        let now = self.inner.last_arrival();
         let received = &buf.filled()[before..];
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        if result.is_err() || received.is_empty() {
-            requests.on_end(self.direction, now, result.is_ok());
-            self.end = Some(result);
-            return Poll::Ready(());
-        }
         if requests.on_received(self.direction, now, received) {
             // One task polls both directions.
             cx.waker().wake_by_ref();
@@ -145,49 +160,63 @@ impl RequestStream {
             len if self.held.is_empty() => len.min(received.len()),
             _ => 0,
         };
-        self.held.extend_from_slice(&received[passing..]);
+        if passing < received.len() {
+            self.held.extend_from_slice(&received[passing..]);
+        }
         requests.on_passed(self.direction, passing);
         buf.set_filled(before + passing);
-        Poll::Ready(())
     }
-}
 
-impl AsyncRead for RequestStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+    /// Does what is due, and reads bytes that have waited.
+    fn poll_read_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
-            let due = ready!(this.poll_due(cx));
-            if let Some(inserted) = this.inserted() {
+            let due = ready!(self.poll_due(cx));
+            if let Some(inserted) = self.inserted() {
                 let len = inserted.len().min(buf.remaining());
                 buf.put_slice(&inserted.split_to(len));
-                this.requests().on_inserted(this.direction, len);
+                self.requests().on_inserted(self.direction, len);
                 return Poll::Ready(Ok(()));
             }
             match due {
                 Some(len) => {
                     let len = len.min(buf.remaining());
-                    buf.put_slice(&this.held[..len]);
-                    this.held.advance(len);
-                    this.requests().on_passed(this.direction, len);
-                    if this.held.is_empty() {
-                        this.held = BytesMut::new();
+                    buf.put_slice(&self.held[..len]);
+                    self.held.advance(len);
+                    self.requests().on_passed(self.direction, len);
+                    if self.held.is_empty() {
+                        self.held = BytesMut::new();
                     }
                     return Poll::Ready(Ok(()));
                 }
                 // It reports how the session has ended.
-                None if this.session().ended().is_some() => {
-                    return Pin::new(&mut this.inner).poll_read(cx, buf);
+                None if self.session().ended().is_some() => {
+                    return Pin::new(&mut self.inner).poll_read(cx, buf);
                 }
-                None => match &mut this.end {
+                None => match &mut self.end {
                     Some(end) => return Poll::Ready(mem::replace(end, Ok(()))),
-                    None => ready!(this.poll_receive(cx, buf)),
+                    None => ready!(self.poll_receive(cx, buf)),
                 },
             }
             if buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+}
+
+impl AsyncRead for RequestStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Most calls end here, so this is short.
+        if this.awaits_more() {
+            let before = buf.filled().len();
+            ready!(this.poll_receive(cx, buf));
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        this.poll_read_held(cx, buf)
     }
 }
 
