@@ -6,6 +6,7 @@ mod unix;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -165,28 +166,34 @@ impl TcpConnector {
     /// Connects with Nagle's algorithm left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
     async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let deadline = Instant::now() + self.timeout;
-        let mut attempts = Attempts::default();
-        let Ok(resolved) = timeout_at(deadline, self.resolver.resolve(&self.host, self.port)).await else {
-            return Err(self.timed_out(attempts));
-        };
+        let resolved = timeout_at(deadline, self.resolver.resolve(&self.host, self.port)).await;
         let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
-        let addresses = resolved.map_err(failed)?;
+        let addresses = resolved.unwrap_or_else(|_| Err(self.unanswered())).map_err(failed)?;
         let addresses = match &self.permit {
             Some(permit) => permit(addresses).map_err(ConnectError::Refused)?,
             None => addresses,
         };
+        let mut attempts = Attempts::default();
         match timeout_at(deadline, race(addresses, &mut attempts, sys::connect)).await {
             Ok(Some(connected)) => Ok(connected),
             Ok(None) => {
                 Err(ConnectError::Unreachable { target: self.to_string(), attempts: attempts.into_errors() })
             }
-            Err(_) => Err(self.timed_out(attempts)),
+            Err(_) => Err(ConnectError::TimedOut {
+                target: self.to_string(),
+                after: self.timeout,
+                attempts: attempts.into_errors(),
+            }),
         }
     }
 
-    fn timed_out(&self, attempts: Attempts) -> ConnectError {
-        let attempts = attempts.into_errors();
-        ConnectError::TimedOut { target: self.to_string(), after: self.timeout, attempts }
+    /// Returns the error of a look-up that takes longer than the timeout.
+    fn unanswered(&self) -> io::Error {
+        let problem = format!(
+            "no answer within {}s, the connect timeout; check the name servers of this system",
+            self.timeout.as_secs_f64()
+        );
+        io::Error::new(io::ErrorKind::TimedOut, problem)
     }
 }
 

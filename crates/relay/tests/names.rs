@@ -5,9 +5,10 @@ mod support;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fault_proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector};
+use fault_proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector, error_chain};
 use socket2::{Domain, Socket, Type};
 use support::{Running, in_time};
 use testkit::TcpServer;
@@ -118,6 +119,26 @@ async fn a_failed_connect_names_each_address_with_its_error() {
     let connector = TcpConnector::new("127.0.0.7", port);
     let error = connector.connect_tcp().await.expect_err("nobody listens there").to_string();
     assert!(error.starts_with(&format!("cannot connect to {refused}: Connection refused")), "{error}");
+}
+
+#[tokio::test]
+async fn a_look_up_without_an_answer_names_the_host_and_the_timeout() {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    let resolver = Resolver::with_lookup(move |_| {
+        ended.lock().expect("the only look-up").recv().ok();
+        Ok(Vec::new())
+    });
+    let connector = TcpConnector::with_resolver(resolver, "name", 5432);
+    let connector = connector.with_timeout(Duration::from_millis(300));
+    let error = in_time("the end", connector.connect_tcp()).await.expect_err("no name server answers");
+    // The runtime waits for the thread of the look-up.
+    drop(end);
+    assert_eq!(error.reason(), "resolve");
+    let expected =
+        "cannot resolve `name`: no answer within 0.3s, the connect timeout; check the name servers";
+    let text = error_chain(&error);
+    assert!(text.starts_with(expected), "{text}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub enum ConnectError {
     Resolve {
         /// The name as configured.
         host: String,
-        /// Error of the system's resolver.
+        /// Error of the system's resolver, or [`io::ErrorKind::TimedOut`] if it has not answered before the timeout.
         source: io::Error,
     },
     /// The attempts to connect to all addresses failed.
@@ -27,7 +27,7 @@ pub enum ConnectError {
         /// Each address with its error, in the order in which they failed.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
-    /// Resolving and connecting took longer than the timeout.
+    /// The name was resolved, but no address answered before the timeout.
     #[error("no connection to {target} within {}s{}", after.as_secs_f64(), list(target, attempts))]
     TimedOut {
         /// The target as configured.
@@ -35,7 +35,7 @@ pub enum ConnectError {
         /// The timeout.
         after: Duration,
         /// Each address that was tried, with its error. First those that failed before the timeout, then those that had
-        /// not answered. Empty if the name was not resolved in time.
+        /// not answered.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
     /// The connect to a Unix socket failed.
