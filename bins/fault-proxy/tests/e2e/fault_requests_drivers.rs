@@ -90,6 +90,22 @@ fn pipelines_of_psycopg_lose_or_fail_what_is_in_their_middle() {
 }
 
 #[test]
+fn psycopg_keeps_a_prepared_statement_that_has_failed() {
+    let server = Postgres::start();
+    let fault = ["--with-respond", "--respond-on", "update", "--respond-sqlstate", "40P01"];
+    let proxy = postgres_with(&server, &[&fault[..], &["--respond-times", "1"]].concat());
+    let run = |port: u16, words: &[&str]| {
+        let mut python = Command::new(require("python3", "python3"));
+        python.env("PYTHONPATH", clients::python_modules("psycopg"));
+        python.arg(Path::new(SCRIPTS).join("python/psycopg_prepared.py")).arg(port.to_string()).args(words);
+        printed(&python.output().expect("python is executable"))
+    };
+    let seen = run(proxy.port(), &[]);
+    assert!(seen.starts_with("40P01 INERROR\n") && seen.ends_with("same connection True\n"), "{seen}");
+    assert_eq!(seen, run(server.port(), &["trigger"]), "the state is that after an error of the server");
+}
+
+#[test]
 fn a_pool_of_node_postgres_replaces_the_connection_of_a_lost_commit() {
     let server = Postgres::start();
     let proxy = postgres_with(&server, &LOST_COMMIT);
@@ -137,18 +153,20 @@ fn ioredis_sees_a_read_only_replica_in_pipelines_transactions_and_failovers() {
     assert_eq!(node("ioredis", "ioredis_readonly.cjs", &ports), expected);
 }
 
-/// The second node redirects the client back to the first, which has the slot of `bar`.
+/// The second node redirects the client back to the first, which has the slot of `bar`. Only ASK makes the client send ASKING.
 #[test]
 fn ioredis_follows_a_redirect_of_the_proxy_in_a_cluster() {
-    let nodes = [free_port(), free_port()];
-    let [first, second] = nodes.map(|port| format!("redis://127.0.0.1:{port}"));
-    let second = Proxy::to(second);
-    let moved = format!("MOVED 5061 {}", second.addr);
-    let fault = ["--with-respond", "--respond-on", "GET bar", "--respond-times", "1", "--respond-error"];
-    let first = Proxy::with(first, &[&fault[..], &[&moved]].concat());
-    let _cluster = RedisCluster::start(nodes, [first.port(), second.port()]);
-    let seen = node("ioredis", "ioredis_moved.cjs", &[first.port(), nodes[1]]);
-    assert_eq!(seen, "value\nvalue\nerrorstat_MOVED:count=1\n");
+    for (redirect, asking) in [("MOVED", 0), ("ASK", 1)] {
+        let nodes = [free_port(), free_port()];
+        let [first, second] = nodes.map(|port| format!("redis://127.0.0.1:{port}"));
+        let second = Proxy::to(second);
+        let place = format!("{redirect} 5061 {}", second.addr);
+        let fault = ["--with-respond", "--respond-on", "GET bar", "--respond-times", "1", "--respond-error"];
+        let first = Proxy::with(first, &[&fault[..], &[&place]].concat());
+        let _cluster = RedisCluster::start(nodes, [first.port(), second.port()]);
+        let seen = node("ioredis", "ioredis_moved.cjs", &[first.port(), nodes[1]]);
+        assert_eq!(seen, format!("value\nvalue\nerrorstat_MOVED:count=1\nASKING {asking}\n"), "{redirect}");
+    }
 }
 
 const REPORT: usize = 10_000;
@@ -208,6 +226,11 @@ const SEEN_BY_HTTPX: &str = "GET /count 0 on connection 1\nPOST /other 1 on conn
     GET /report peer closed connection without sending complete message body (received 4936 bytes, expected 10000)\n\
     data: 1\ndata: 2\nReadError\nGET /count 3 on connection 4\n";
 
+const SEEN_BY_REQUESTS: &str = "GET /count 0 on connection 1\nPOST /other 1 on connection 1\n\
+    POST /orders/1 ConnectionError\nGET /count 2 on connection 2\nPOST /orders/1 3 on connection 2\n\
+    GET /report ChunkedEncodingError\n\
+    data: 1\ndata: 2\nChunkedEncodingError\nGET /count 3 on connection 4\n";
+
 const SEEN_BY_FETCH: &str = "GET /count 0\nPOST /other 1\n\
     POST /orders/1 TypeError: fetch failed (ECONNRESET)\nGET /count 2\nPOST /orders/1 3\n\
     GET /report TypeError: terminated (UND_ERR_SOCKET)\n";
@@ -224,6 +247,10 @@ fn http_clients_with_pools_see_lost_truncated_and_reset_responses() {
     let server = orders();
     let proxy = with_faults(&server);
     assert_eq!(python("httpx", "httpx_orders.py", &[proxy.port()]), SEEN_BY_HTTPX);
+
+    let server = orders();
+    let proxy = with_faults(&server);
+    assert_eq!(python("requests", "requests_orders.py", &[proxy.port()]), SEEN_BY_REQUESTS);
 
     let server = orders();
     let proxy = with_faults(&server);
