@@ -46,7 +46,10 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
 
     let (shutdown, live) = (Shutdown::new(), SessionTracker::new());
     let work = RelayJob {
-        relay: Relay::new(Config::default()).with_tracker(live.clone()),
+        relay: Relay::new(Config::default())
+            .with_tracker(live.clone())
+            .with_label("demo")
+            .with_listener(proxy_addr.to_string()),
         handshake: None,
         connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
         faults: Some(Engine::new(fault_proxy_engine::Settings::default()).proxy("demo", vec![latency()?])),

@@ -110,7 +110,8 @@ impl ProxyHost {
         let listen = listen.map_err(other)?;
         let addr = listen[0];
         if listen.len() > 1 {
-            info!("{addr} also listens on {}", listed(&listeners[0][1..]).map_err(other)?);
+            let others = listed(&listeners[0][1..]).map_err(other)?;
+            info!(proxy = start.name, %addr, listeners = %others, "{addr} also listens on {others}");
         }
         let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
         let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;
@@ -127,7 +128,8 @@ impl ProxyHost {
                 .as_one_listener()
                 .for_proxy(proxy)
                 .with_label(start.name.as_str())
-                .with_listener(addr.to_string()),
+                .with_listener(addr.to_string())
+                .with_upstream(upstream.to_string()),
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),

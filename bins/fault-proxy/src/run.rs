@@ -301,7 +301,7 @@ fn log_populated(proxy: &Proxy) {
     if proxy.enabled {
         log_listening(proxy, format_args!("{name}={upstream}"));
     } else {
-        info!("{name} is disabled: it will listen on {listen} for {upstream}");
+        info!(proxy = name, addr = %listen, %upstream, "{name} is disabled: it will listen on {listen} for {upstream}");
     }
 }
 
@@ -417,7 +417,7 @@ fn engine(
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
-        info!("seed {seed}: --seed {seed} repeats the decisions for the same bytes");
+        info!(seed, "seed {seed}: --seed {seed} repeats the decisions for the same bytes");
     }
     let journal = match &settings.run.journal {
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, signals)?),

@@ -23,8 +23,8 @@ pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
 
 /// Logs that a proxy listens. The field `proxy` is its name in the control API.
 pub(crate) fn log_listening(proxy: &Proxy, mapping: impl Display) {
-    let addr = &proxy.listen;
-    info!(proxy = proxy.name, %addr, "listening on {addr} for {mapping}");
+    let (addr, upstream) = (&proxy.listen, &proxy.upstream.text);
+    info!(proxy = proxy.name, %addr, %upstream, "listening on {addr} for {mapping}");
 }
 
 /// Returns the error of a proxy that could not be started, in the terms of the command line.

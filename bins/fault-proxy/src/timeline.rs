@@ -2,13 +2,14 @@
 
 mod chart;
 
+use std::fmt;
 use std::time::Duration;
 
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_engine::Windows;
 use proxy_cli::terminal::escape_control;
 use tokio::time::sleep;
-use tracing::{debug, info};
+use tracing::{debug, field, info};
 
 const BAR_WIDTH: usize = 40;
 /// Interval at which the log checks for changed faults.
@@ -20,9 +21,36 @@ pub(crate) struct Timeline(Vec<Row>);
 
 #[derive(Debug, Clone)]
 struct Row {
-    /// Name of the fault. It is followed by its proxies unless all proxies have the fault.
-    fault: String,
+    name: String,
+    /// The proxies that have the fault, or empty if all proxies have it.
+    proxies: String,
     windows: Windows,
+}
+
+impl Row {
+    /// Returns the name of the fault, followed by its proxies unless all proxies have the fault.
+    fn fault(&self) -> String {
+        if self.proxies.is_empty() { self.name.clone() } else { format!("{} on {}", self.name, self.proxies) }
+    }
+}
+
+/// A fault that is switched on or off.
+#[derive(Debug, Clone)]
+struct Change {
+    row: Row,
+    is_on: bool,
+}
+
+impl Change {
+    fn state(&self) -> &'static str {
+        if self.is_on { "on" } else { "off" }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fault {}: {}", self.row.fault(), self.state())
+    }
 }
 
 impl Timeline {
@@ -39,30 +67,30 @@ impl Timeline {
         }
         let row = |(name, windows, on): (&str, &Windows, Vec<&str>)| {
             let is_on_all = on.len() == proxies.len();
-            let fault = if is_on_all { name.to_owned() } else { format!("{name} on {}", on.join(", ")) };
-            Row { fault, windows: windows.clone() }
+            let proxies = if is_on_all { String::new() } else { on.join(", ") };
+            Row { name: name.to_owned(), proxies, windows: windows.clone() }
         };
         Self(rows.into_iter().map(row).collect())
     }
 
     /// Returns one line for each fault and a scale, or `None` without faults.
     pub(crate) fn chart(&self, duration: Option<Duration>) -> Option<String> {
-        let names: Vec<_> = self.0.iter().map(|row| escape_control(&row.fault)).collect();
+        let names: Vec<_> = self.0.iter().map(|row| escape_control(&row.fault())).collect();
         let rows: Vec<_> =
             names.iter().map(String::as_str).zip(self.0.iter().map(|row| &row.windows)).collect();
         (!rows.is_empty()).then(|| chart::chart(&rows, duration, BAR_WIDTH))
     }
 
     /// Returns the first time after `after` at which faults are switched, and these faults.
-    fn next_change(&self, after: Duration) -> Option<(Duration, Vec<String>)> {
+    fn next_change(&self, after: Duration) -> Option<(Duration, Vec<Change>)> {
         let next = self.0.iter().filter_map(|row| row.windows.next_change(after)).min()?;
         let rows = self.0.iter().filter(|row| row.windows.next_change(after) == Some(next));
-        let state = |row: &Row| if row.windows.is_on(next) { "on" } else { "off" };
-        Some((next, rows.map(|row| format!("fault {}: {}", row.fault, state(row))).collect()))
+        let change = |row: &Row| Change { row: row.clone(), is_on: row.windows.is_on(next) };
+        Some((next, rows.map(change).collect()))
     }
 
     /// Returns the faults that are switched after `after` and until `until`.
-    fn changes(&self, mut after: Duration, until: Duration) -> Vec<String> {
+    fn changes(&self, mut after: Duration, until: Duration) -> Vec<Change> {
         let mut changes = Vec::new();
         while let Some((next, switched)) = self.next_change(after).filter(|(next, _)| *next <= until) {
             changes.extend(switched);
@@ -84,10 +112,13 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
         sleep(until.saturating_sub(now())).await;
         // The faults may have changed in the meantime.
         for change in Timeline::from_proxies(&proxies.all()).changes(logged, until) {
+            let Row { name: fault, proxies, .. } = &change.row;
+            let proxies = Some(proxies).filter(|proxies| !proxies.is_empty()).map(field::display);
+            let state = change.state();
             if tail {
-                info!("{change}");
+                info!(%fault, proxies, state, "{change}");
             } else {
-                debug!("{change}");
+                debug!(%fault, proxies, state, "{change}");
             }
         }
         logged = until;
@@ -143,11 +174,13 @@ mod tests {
             proxy("db", &[("jitter", "start:1s,duration:2s"), ("refuse", "start:2s")]),
             proxy("web", &[("refuse", "duration:2s")]),
         ]);
+        let changes =
+            |after, until| timeline.changes(after, until).iter().map(Change::to_string).collect::<Vec<_>>();
         assert_eq!(
-            timeline.changes(Duration::ZERO, 2 * SECOND),
+            changes(Duration::ZERO, 2 * SECOND),
             ["fault jitter on db: on", "fault refuse on db: on", "fault refuse on web: off"]
         );
-        assert_eq!(timeline.changes(2 * SECOND, 9 * SECOND), ["fault jitter on db: off"]);
-        assert_eq!(timeline.next_change(3 * SECOND), None);
+        assert_eq!(changes(2 * SECOND, 9 * SECOND), ["fault jitter on db: off"]);
+        assert!(timeline.next_change(3 * SECOND).is_none());
     }
 }

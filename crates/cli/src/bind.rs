@@ -99,7 +99,7 @@ fn listen_on_all(
         return Err(error);
     }
     for BindError { listen, source } in left_out {
-        info!("not listening on {listen}, which this host does not have: {source}");
+        info!(addr = listen, error = %source, "not listening on {listen}, which this host does not have: {source}");
     }
     Ok(groups)
 }

@@ -47,18 +47,21 @@ pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Sh
             None => pending().await,
         }
     };
+    let drain_timeout_ms = u64::try_from(drain_timeout.as_millis()).unwrap_or(u64::MAX);
     select! {
         name = signals.next() => info!(
+            signal = name,
+            drain_timeout_ms,
             "{name}: draining for up to {}; a second signal resets the open sessions",
             humantime::format_duration(drain_timeout)
         ),
-        () = duration => info!("the run's duration is over: draining"),
+        () = duration => info!(drain_timeout_ms, "the run's duration is over: draining"),
     }
     shutdown.drain();
     service::stopping();
     select! {
-        name = signals.next() => warn!("{name}: resetting the remaining sessions"),
-        () = sleep(drain_timeout) => warn!("drain timeout reached: resetting the remaining sessions"),
+        name = signals.next() => warn!(signal = name, "{name}: resetting the remaining sessions"),
+        () = sleep(drain_timeout) => warn!(drain_timeout_ms, "drain timeout reached: resetting the remaining sessions"),
     }
 }
 

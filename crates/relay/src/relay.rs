@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::loops::ProxyPort;
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
-use crate::report::Failures;
+use crate::report::{Failures, Fields};
 use crate::stats::SessionTracker;
 use crate::summary::SessionSummary;
 
@@ -35,6 +35,7 @@ pub struct Relay {
     proxy: Option<Arc<ProxyPort>>,
     label: Option<Arc<str>>,
     listener: Option<Arc<str>>,
+    upstream: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +67,7 @@ impl Relay {
             proxy: None,
             label: None,
             listener: None,
+            upstream: None,
         }
     }
 
@@ -121,6 +123,18 @@ impl Relay {
     pub fn with_listener(mut self, addr: impl Into<Arc<str>>) -> Self {
         self.listener = Some(addr.into());
         self
+    }
+
+    /// Adds the field `upstream` to warnings about sessions that were not opened.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: impl Into<Arc<str>>) -> Self {
+        self.upstream = Some(upstream.into());
+        self
+    }
+
+    /// Returns the fields of warnings about its clients, without those of the span of a session.
+    fn fields(&self) -> Fields<'_> {
+        Fields { proxy: None, listener: None, upstream: self.upstream.as_deref() }
     }
 
     /// Returns the number of open sessions of all listeners.

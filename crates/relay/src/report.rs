@@ -12,6 +12,14 @@ use crate::throttle::Throttle;
 /// [`SessionSummary::not_opened`] of a session that closes a loop.
 pub(crate) const LOOP: &str = "loop";
 
+/// Fields of a warning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    pub(crate) proxy: Option<&'a str>,
+    pub(crate) listener: Option<&'a str>,
+    pub(crate) upstream: Option<&'a str>,
+}
+
 /// Warnings about sessions that were not opened. At most one of each kind is written per second, because clients can
 /// cause any number of them.
 #[derive(Debug)]
@@ -33,22 +41,22 @@ impl Failures {
         }
     }
 
-    /// Reports the end of a session.
-    pub(crate) fn report(&self, summary: &SessionSummary) {
+    /// Reports the end of a session. Called in its span, which has the fields `proxy` and `listener`.
+    pub(crate) fn report(&self, summary: &SessionSummary, fields: Fields<'_>) {
         let SessionSummary { bytes, duration, downstream_end, upstream_end, .. } = summary;
         match (downstream_end, upstream_end) {
             // The loop detector has already logged the first session of the loop.
             (_, CloseReason::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
                 debug!("client reset: {reason}")
             }
-            (CloseReason::NotOpened(reason), _) => self.turned_away.warn(reason),
+            (CloseReason::NotOpened(reason), _) => self.turned_away.warn(reason, fields),
             (_, CloseReason::NotOpened(reason)) => {
                 let warnings = match summary.not_opened {
                     Some(ConnectError::REFUSED) => &self.denied,
                     _ if *downstream_end == CloseReason::Closed => &self.closed,
                     _ => &self.reset,
                 };
-                warnings.warn(reason);
+                warnings.warn(reason, fields);
             }
             _ => info!(
                 bytes_to_upstream = bytes.to_upstream,
@@ -67,10 +75,10 @@ impl Failures {
     }
 
     /// Writes one warning for the suppressed warnings of each kind, if it is due (see [`Throttle::rest`]).
-    pub(crate) fn warn_suppressed(&self, now: Option<Instant>, proxy: Option<&str>) {
+    pub(crate) fn warn_suppressed(&self, now: Option<Instant>, fields: Fields<'_>) {
         for warnings in self.all() {
             if let Some((count, reason)) = warnings.throttle.rest(now) {
-                warnings.write(count, &reason, proxy);
+                warnings.write(count, &reason, fields);
             }
         }
     }
@@ -98,18 +106,18 @@ impl Warnings {
         Self { end, throttle: Throttle::default() }
     }
 
-    /// Called in the span of the session, which has the field `proxy`.
-    fn warn(&self, reason: &str) {
+    fn warn(&self, reason: &str, fields: Fields<'_>) {
         if let Some(count) = self.throttle.pass(Instant::now(), reason) {
-            self.write(count, reason, None);
+            self.write(count, reason, fields);
         }
     }
 
-    fn write(&self, count: u64, reason: &str, proxy: Option<&str>) {
+    fn write(&self, count: u64, reason: &str, Fields { proxy, listener, upstream }: Fields<'_>) {
         let end = self.end;
-        match count {
-            1 => warn!(proxy, "client {end}: {reason}"),
-            count => warn!(proxy, "{count} clients {end}, the last because {reason}"),
-        }
+        let message = match count {
+            1 => format!("client {end}: {reason}"),
+            count => format!("{count} clients {end}, the last because {reason}"),
+        };
+        warn!(proxy, listener, upstream, clients = count, %reason, "{message}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Certificates, Daemon, TcpServer, free_port};
 
 #[test]
@@ -25,9 +25,7 @@ fn json_has_a_session_with_its_addresses_and_bytes() {
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
 
-    let stderr = proxy.stderr();
-    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    let lines: Vec<Value> = stderr.lines().map(parse).collect();
+    let lines = records(&proxy.stderr());
     let ended = lines.iter().find(|line| line["message"] == "session ended").expect("logged");
     let span = &ended["span"];
     assert_eq!(span["session.id"], 1, "{ended}");
@@ -44,6 +42,72 @@ fn json_has_a_session_with_its_addresses_and_bytes() {
     assert_eq!(ended["bytes_to_upstream"], 7, "{ended}");
     assert_eq!(ended["bytes_to_downstream"], 7, "{ended}");
     assert_eq!(ended["level"], "INFO", "{ended}");
+}
+
+/// Returns the records of a log in JSON.
+fn records(stderr: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    stderr.lines().map(parse).collect()
+}
+
+/// Returns a field of a record, or of the session that it belongs to.
+fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
+    record.get(name).unwrap_or(&record["span"][name])
+}
+
+#[test]
+fn json_has_the_data_of_each_record_as_fields() {
+    const CLIENTS: u64 = 20;
+    let dead = format!("127.0.0.1:{}", free_port());
+    let addr = format!("127.0.0.1:{}", free_port());
+    let mapping = format!("cache@{}={dead}", addr.rsplit(':').next().expect("a port"));
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let disabled = json!([{"name": "off", "listen": "127.0.0.1:0", "upstream": dead, "enabled": false}]);
+    fs::write(config.path(), disabled.to_string()).unwrap();
+    let args =
+        ["run", "--proxy", &mapping, "--toxiproxy-config", utf8(config.path()), "--seed", "7", "--tail"];
+    let faults = ["--with-jitter", "--jitter-sched", "start:10ms", "--log-format", "json"];
+    let daemon = Daemon::spawn(Path::new(BINARY), &[&args, &faults[..]].concat(), &[ANY_CONTROL_PORT]);
+    daemon.wait_for_line("control API on");
+    daemon.wait_for_line("fault jitter on cache: on");
+    for _ in 0..CLIENTS {
+        let mut client = patient(TcpStream::connect(&addr).unwrap());
+        client.read_to_end(&mut Vec::new()).ok();
+    }
+    let unopened = || {
+        let records = records(&daemon.stderr()).into_iter();
+        records.filter(|record| record["reason"].is_string()).collect::<Vec<_>>()
+    };
+    let counted = || unopened().iter().filter_map(|record| record["clients"].as_u64()).sum::<u64>();
+    eventually("each client is counted", || counted() == CLIENTS);
+    daemon.signal(Signal::INT);
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+
+    for record in unopened() {
+        assert!(record["reason"].as_str().is_some_and(|reason| reason.contains(&dead)), "{record}");
+        for (name, value) in [("proxy", "cache"), ("listener", &addr), ("upstream", &dead)] {
+            assert_eq!(field(&record, name), value, "{record}");
+        }
+    }
+    let records = records(&daemon.stderr());
+    let control = daemon.wait_for_line("control API on");
+    let control =
+        control.split("http://").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
+    for (message, fields) in [
+        ("seed 7: ", json!({"seed": 7})),
+        ("listening on ", json!({"proxy": "cache", "addr": addr, "upstream": dead})),
+        ("off is disabled: ", json!({"proxy": "off", "addr": "127.0.0.1:0", "upstream": dead})),
+        ("control API on ", json!({"addr": control})),
+        ("fault jitter on cache: on", json!({"fault": "jitter", "proxies": "cache", "state": "on"})),
+        ("SIGINT: draining ", json!({"signal": "SIGINT", "drain_timeout_ms": 10_000})),
+    ] {
+        let is_it =
+            |record: &&Value| record["message"].as_str().is_some_and(|text| text.starts_with(message));
+        let record = records.iter().find(is_it).unwrap_or_else(|| panic!("{message}: {records:?}"));
+        for (name, value) in fields.as_object().expect("an object") {
+            assert_eq!(&record[name], value, "{record}");
+        }
+    }
 }
 
 #[test]

@@ -15,6 +15,13 @@ use crate::terminal::plain_lines;
 /// Fields of a session that a line on a terminal leaves out. The name of the proxy and the number of the session identify it.
 const LEFT_OUT: [&str; 3] = ["listener", "client.addr", "upstream.addr"];
 
+/// Fields whose values the message has in other words. Only records in JSON have them.
+const ONLY_IN_JSON: [&str; 2] = ["clients", "drain_timeout_ms"];
+
+/// Fields that a line leaves out if its message contains their value.
+const REPEATED: [&str; 9] =
+    ["error", "fault", "listeners", "proxies", "reason", "seed", "signal", "state", "upstream"];
+
 /// Format of fields. Control characters are escaped and further lines are indented, so that names cannot look like log lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
@@ -24,7 +31,8 @@ pub(super) struct Fields {
 
 impl<'writer> FormatFields<'writer> for Fields {
     fn format_fields<R: RecordFields>(&self, to: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut line = Line { to, is_short: self.is_short, is_empty: true, written: Ok(()) };
+        let message = String::new();
+        let mut line = Line { to, is_short: self.is_short, is_empty: true, message, written: Ok(()) };
         fields.record(&mut line);
         line.written
     }
@@ -34,10 +42,17 @@ struct Line<'writer> {
     to: Writer<'writer>,
     is_short: bool,
     is_empty: bool,
+    message: String,
     written: fmt::Result,
 }
 
 impl Line<'_> {
+    /// Returns true for a field that the line does not have.
+    fn leaves_out(&self, name: &str, value: &str) -> bool {
+        let is_repeated = || REPEATED.contains(&name) && self.message.contains(value.trim_matches('"'));
+        self.is_short && LEFT_OUT.contains(&name) || ONLY_IN_JSON.contains(&name) || is_repeated()
+    }
+
     fn write(&mut self, name: &str, value: &str) -> fmt::Result {
         if !self.is_empty {
             self.to.write_char(' ')?;
@@ -56,12 +71,15 @@ impl Line<'_> {
 
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.written.is_err() || self.is_short && LEFT_OUT.contains(&field.name()) {
+        let (name, value) = (field.name(), format!("{value:?}"));
+        if self.written.is_err() || self.leaves_out(name, &value) {
             return;
         }
         let further = if self.is_short { " " } else { "\n    " };
-        let value = plain_lines(&format!("{value:?}")).replace('\n', further);
-        self.written = self.write(field.name(), &value);
+        self.written = self.write(name, &plain_lines(&value).replace('\n', further));
+        if name == "message" {
+            self.message = value;
+        }
     }
 }
 
@@ -154,6 +172,24 @@ mod tests {
         let (time, rest) = line.split_at(9);
         assert!(time.ends_with('Z'), "{line}");
         assert_eq!(rest, "  INFO #7 proxy=\"db\" session ended bytes=5 name=two lines\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn a_line_does_not_repeat_its_message() {
+        let written = Written::default();
+        let to = written.clone();
+        let log = fmt::layer().with_ansi(false).without_time().fmt_fields(Fields { is_short: false });
+        dispatcher::with_default(&registry().with(log.with_writer(move || to.clone())).into(), || {
+            info!(proxy = "db", clients = 2, reason = %"a \"loop\"", "2 clients reset, the last because a \"loop\"");
+            info!(upstream = %"closed", seed = 7, "session ended");
+        });
+        let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = lines.lines().map(|line| line.split_once(": ").unwrap().1).collect();
+        let expected = [
+            "2 clients reset, the last because a \"loop\" proxy=\"db\"",
+            "session ended upstream=closed seed=7",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

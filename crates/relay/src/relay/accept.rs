@@ -14,6 +14,7 @@ use tracing::{Instrument, field, info_span, warn};
 use super::Relay;
 use super::task::{Run, SessionTask};
 use crate::listen::{Accepted, Backoff, Listener};
+use crate::report::Fields;
 use crate::route::Route;
 use crate::shutdown::Shutdown;
 
@@ -109,7 +110,9 @@ impl Relay {
 
     /// Writes one warning for the suppressed warnings of each kind, if it is due (see [`Throttle::rest`](crate::Throttle::rest)).
     fn warn_suppressed(&self, now: Option<tokio::time::Instant>) {
-        self.failures.warn_suppressed(now, self.label.as_deref());
+        // Outside of a session, no span has these fields.
+        let (proxy, listener) = (self.label.as_deref(), self.listener.as_deref());
+        self.failures.warn_suppressed(now, Fields { proxy, listener, ..self.fields() });
         self.shared.places.warn_suppressed(now);
         if let Some(proxy) = &self.proxy {
             proxy.warn_suppressed(now);

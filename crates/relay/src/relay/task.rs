@@ -102,7 +102,7 @@ impl SessionTask {
         if let Some(listed) = self.listed.take() {
             listed.ended(&self.summary);
         }
-        relay.failures.report(&self.summary);
+        relay.failures.report(&self.summary, relay.fields());
         if let Some(observer) = &relay.observer {
             observer(&self.summary);
         }
