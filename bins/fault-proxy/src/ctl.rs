@@ -15,7 +15,7 @@ use proxy_cli::terminal::print;
 use serde_json::{Value, json};
 
 pub(crate) use self::api::{Api, EXISTS_WAY_OUT, TIMEOUT};
-pub(crate) use self::attributes::read as read_attributes;
+pub(crate) use self::attributes::{read as read_attributes, shared_with_toxic};
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{ApiArgs, CtlArgs, CtlCommand, FaultCommand};
 

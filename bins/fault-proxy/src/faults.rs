@@ -5,6 +5,8 @@ use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{FaultType, ValueType, display_with};
 use proxy_cli::table::Table;
 
+use crate::ctl::shared_with_toxic;
+
 /// Describes all types, or the one with this name.
 pub(crate) fn described(name: Option<&str>) -> Result<String> {
     Ok(match name {
@@ -35,9 +37,15 @@ fn describe(fault_type: &FaultType) -> String {
         table.add_row([parameter.name.to_owned(), value.to_owned(), default, as_written(parameter.help)]);
     }
     let name = fault_type.name;
+    let shared = shared_with_toxic(fault_type).map_or_else(String::new, |(parameter, unit)| {
+        format!(
+            "\nIn the control API and ctl, {parameter} without a unit is in {unit} and adds Toxiproxy's {name}, which acts on one direction. \
+             Write the unit to add this fault."
+        )
+    });
     format!(
         "{name}: {}\n\n{}\n\nA file and the control API have the parameters by these names. Flags are --with-{name} and --{name}-PARAMETER, \
-         but --{name}-sched for the schedule.",
+         but --{name}-sched for the schedule.{shared}",
         as_written(fault_type.help),
         table.for_stdout()
     )

@@ -13,6 +13,14 @@ const API: &str = "Control API";
 /// Directions of Toxiproxy's API.
 const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
+const ADD_HELP: &str = "\
+Toxiproxy has some types with the same names. A number without a unit for a parameter that both have is
+Toxiproxy's: rate=1000 of bandwidth is 1000 KB/s, delay=10 of slicer is 10 us, and bytes=1000 of limit-data acts
+on responses only. With a unit it is fault-proxy's: rate=1MBps, delay=10ms, and bytes=1000B for both directions.
+
+Example:
+  fault-proxy ctl fault add db latency mean=300ms stddev=40ms";
+
 /// The control API of a running proxy.
 #[derive(Debug, Args)]
 pub(crate) struct ApiArgs {
@@ -93,7 +101,7 @@ pub(crate) enum CtlCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum FaultCommand {
     /// Add a fault. It also acts on open sessions.
-    #[command(after_help = "Example:\n  fault-proxy ctl fault add db latency mean=300ms stddev=40ms")]
+    #[command(after_help = ADD_HELP)]
     Add {
         /// Name of the proxy.
         #[arg(add = complete::proxies())]

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use fault_proxy_control::attribute_names;
 use fault_proxy_engine::{
-    ByteCount, COMMON_PARAMETERS, FaultParams, Millis, ScheduleContext, ValueType, faults,
+    ByteCount, COMMON_PARAMETERS, FaultParams, FaultType, Millis, ScheduleContext, ValueType, faults,
 };
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::escape_control;
@@ -26,6 +26,15 @@ const TOXIC_UNITS: [(&str, &str, &str); 10] = [
 fn toxic_unit(kind: &str, name: &str) -> Option<&'static str> {
     let found = TOXIC_UNITS.iter().find(|(of, attribute, _)| (*of, *attribute) == (kind, name));
     found.map(|(_, _, unit)| *unit)
+}
+
+/// Returns the attribute that a toxic and the native fault of the same type share, and the unit of its plain
+/// numbers, which are the toxic's.
+pub(crate) fn shared_with_toxic(native: &FaultType) -> Option<(&'static str, &'static str)> {
+    let kind = native.name.replace('-', "_");
+    let mut shared =
+        TOXIC_UNITS.iter().filter(|(of, name, _)| *of == kind && native.parameter(name).is_some());
+    shared.next().map(|(_, name, unit)| (*name, *unit))
 }
 
 /// Returns true if a toxic has this attribute, but the native fault of the same type does not.
