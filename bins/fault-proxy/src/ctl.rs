@@ -5,7 +5,7 @@ mod attributes;
 pub(crate) mod complete;
 mod tables;
 
-use std::env;
+use std::{env, fmt};
 
 use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::changed_attributes;
@@ -18,6 +18,18 @@ pub(crate) use self::api::{Api, EXISTS_WAY_OUT, TIMEOUT};
 pub(crate) use self::attributes::{read as read_attributes, shared_with_toxic};
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{ApiArgs, CtlArgs, CtlCommand, FaultCommand};
+
+/// Arguments that the program refuses before it sends a request.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(Error);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
 
 /// Variable with the address of the control API of `run`.
 const CONTROL: &str = "FAULT_CONTROL";
@@ -95,7 +107,8 @@ fn change(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity, ttl } => {
             let kind = kind.replace('-', "_");
-            let given = attributes::for_request(&kind, &attributes::read(&kind, attributes))?;
+            let given = attributes::for_request(&kind, &attributes::read(&kind, attributes));
+            let given = given.map_err(WrongUsage)?;
             let mut body = json!({"type": kind, "attributes": given});
             let given = [
                 ("name", name.clone().map(Value::from)),
@@ -109,14 +122,18 @@ fn change(api: &Api, command: &FaultCommand) -> Result<Value> {
                 }
             }
             let answer = api.post(&["proxies", proxy, "toxics"], &body);
-            answer.map_err(|error| unknown_type(&kind).filter(|_| is_invalid_type(&error)).unwrap_or(error))
+            answer.map_err(|error| {
+                let unknown = unknown_type(&kind).filter(|_| is_invalid_type(&error));
+                unknown.map_or(error, |unknown| WrongUsage(unknown).into())
+            })
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();
             let before = existing["attributes"].as_object().cloned().unwrap_or_default();
             let given = attributes::read(kind, attributes);
-            let mut sent = attributes::for_request(kind, &changed_attributes(&before, given))?;
+            let sent = attributes::for_request(kind, &changed_attributes(&before, given));
+            let mut sent = sent.map_err(WrongUsage)?;
             sent.retain(|name, _| attributes.iter().any(|(given, _)| given.replace('-', "_") == *name));
             let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)

@@ -35,12 +35,13 @@ mod wire;
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::args::{Given, parse_from, unknown_variables, with_sources};
+use proxy_cli::args::{Given, names_flag, parse_from, unknown_variables, usage, with_sources};
 use proxy_cli::completion;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
@@ -48,6 +49,7 @@ use tracing::warn;
 
 use crate::args::{CheckArgs, Cli, Command, RunArgs, VARIABLES};
 use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
+use crate::ctl::WrongUsage;
 use crate::journal::Header;
 use crate::margin::Plan;
 use crate::reload::Source;
@@ -92,7 +94,8 @@ fn main() -> ExitCode {
 
 /// Does what the command line of fault-proxy asks for. `adjust` changes the settings of a run.
 fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
-    let cli: Cli = parse_from(args, &args::HINTS);
+    let given = args;
+    let cli: Cli = parse_from(given, &args::HINTS);
     match cli.command {
         Command::Run(args) => {
             let again = RunMode::Reload(Source::new(&args, &cli.log));
@@ -102,12 +105,12 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
                     adjust(&mut settings);
                     finished(run::run(&settings, wire, &log, again).map_err(sourced))
                 }
-                Err(error) => fail(&sourced(error), WRONG_USAGE),
+                Err(error) => fail_to_start(&sourced(error), given),
             }
         }
         Command::Check(CheckArgs { run: args, json }) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire, json)),
-            Err(error) => fail(&with_sources(error, &Cli::command(), args.config.as_deref()), WRONG_USAGE),
+            Err(error) => fail_to_start(&with_sources(error, &Cli::command(), args.config.as_deref()), given),
         },
         Command::Replay { file, json: as_json } => match prepare_again(&file, &cli.log) {
             Ok(((settings, wire, log), journal)) => {
@@ -122,7 +125,7 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
                 Err(error) => fail(&error, FAILED),
             },
             Err(error) => {
-                fail(&with_sources(error, &Cli::command(), args.run.config.as_deref()), WRONG_USAGE)
+                fail_to_start(&with_sources(error, &Cli::command(), args.run.config.as_deref()), given)
             }
         },
         Command::Demo(args) => match open_log(&cli.log) {
@@ -133,9 +136,12 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
             Ok(text) => ended(terminal::print(text).map(drop)),
             Err(error) => fail(&error, WRONG_USAGE),
         },
-        Command::Ctl(args) => ended(ctl::ctl(&args)),
+        Command::Ctl(args) => match ctl::ctl(&args) {
+            Err(error) if error.is::<WrongUsage>() => fail_with_usage(&error, given),
+            done => ended(done),
+        },
         Command::Top(args) => ended(top::top(&args)),
-        Command::Common(common) => ended(common.run(Cli::command(), &mut std::io::stdout())),
+        Command::Common(common) => ended(common.run(Cli::command(), &mut io::stdout())),
     }
 }
 
@@ -199,6 +205,18 @@ fn finished(run: Result<RunOutcome>) -> ExitCode {
         }
         Err(error) => fail(&error, FAILED),
     }
+}
+
+/// Fails because of wrong settings. Shows the usage if the error is about a flag, but not if it is about a file.
+fn fail_to_start(error: &anyhow::Error, args: &[OsString]) -> ExitCode {
+    if names_flag(&format!("{error:#}")) { fail_with_usage(error, args) } else { fail(error, WRONG_USAGE) }
+}
+
+fn fail_with_usage(error: &anyhow::Error, args: &[OsString]) -> ExitCode {
+    let code = fail(error, WRONG_USAGE);
+    // Ignores a closed stderr.
+    writeln!(io::stderr(), "{}", usage(Cli::command(), args)).ok();
+    code
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

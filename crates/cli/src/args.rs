@@ -134,15 +134,27 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
     let matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| {
         let is_written = |flag: &str| args.iter().any(|arg| is_flag(arg, flag));
         let mut error = naming_variable(error, &command, is_written);
-        if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
+        let is_hinted = with_hint(&mut error, hints);
+        if is_hinted || matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
             command.build();
             let usage = given_command(&mut command, args).render_usage();
             error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
         }
-        let error = with_similar_subcommand(error, given_command(&mut command, args));
-        exit_with(&name, &with_hint(error, hints))
+        exit_with(&name, &with_similar_subcommand(error, given_command(&mut command, args)))
     });
     (command, matches)
+}
+
+/// Returns the usage of the subcommand that these arguments select, as clap prints it below an error.
+pub fn usage(mut command: Command, args: &[OsString]) -> String {
+    command.build();
+    let usage = given_command(&mut command, args).render_usage();
+    format!("\n{usage}\n\nFor more information, try '--help'.")
+}
+
+/// Returns true if the text names a flag.
+pub fn names_flag(text: &str) -> bool {
+    source::flags_in(text).next().is_some()
 }
 
 /// Returns the subcommand that these arguments select, or that `help` describes.
@@ -196,20 +208,19 @@ fn hint_for(flag: &str, hints: &[Hint]) -> Option<Hint> {
     hints.iter().copied().find(|(name, _)| is_meant(name))
 }
 
-/// Replaces the suggestion of a similar flag with the hint for an unknown flag.
-fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+/// Replaces the suggestion of a similar flag with the hint for an unknown flag. Returns true if the flag has a
+/// hint: clap's usage is then about the similar flag.
+fn with_hint(error: &mut Error, hints: &[Hint]) -> bool {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return false };
     if error.kind() == ErrorKind::UnknownArgument
         && let Some((name, hint)) = hint_for(flag, hints)
         && (name != ANY_FLAG || error.get(ContextKind::SuggestedArg).is_none())
     {
         error.remove(ContextKind::SuggestedArg);
-        if name != ANY_FLAG {
-            error.remove(ContextKind::Usage);
-        }
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+        return name != ANY_FLAG;
     }
-    error
+    false
 }
 
 /// Returns a warning for each variable that is set, begins with this prefix and does not belong to a flag of the command.

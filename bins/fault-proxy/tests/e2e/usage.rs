@@ -296,7 +296,7 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
         (&["reset-peer", "after=3"], "unknown attribute `after` of reset_peer"),
     ] {
         let ended = add(fault);
-        assert!(ended.code == Some(1) && ended.stderr.contains(words), "{ended:?}");
+        assert!(ended.code == Some(2) && ended.stderr.contains(words), "{ended:?}");
     }
     assert_eq!(api.get("/proxies/p")["toxics"], json!([]));
     let nowhere = format!("127.0.0.1:{}/latency", free_port());
@@ -337,6 +337,22 @@ fn a_wrong_value_shows_the_usage_of_its_command() {
             &["ctl", "fault", "add", "p", "latency", "--ttl", "soon"],
             "Usage: fault-proxy ctl fault add [OPTIONS] <PROXY> <TYPE> [KEY=VALUE]...",
         ),
+        (
+            &["ctl", "fault", "add", "p", "latency", "mean=soon"],
+            "Usage: fault-proxy ctl fault add [OPTIONS] <PROXY> <TYPE> [KEY=VALUE]...",
+        ),
+        (
+            &["run", "--proxy", "6380=a:1", "--with-packet-loss", "--packet-loss-rate", "7"],
+            "Usage: fault-proxy run [OPTIONS]",
+        ),
+        (
+            &["check", "--proxy", "6380=a:1", "--with-latency", "--latency-sched=foo"],
+            "Usage: fault-proxy check [OPTIONS]",
+        ),
+        (&["run", "--proxy", "6380=a:1", "--expect", "p99<1ms"], "Usage: fault-proxy run [OPTIONS]"),
+        (&["run", "--with-dns"], "Usage: fault-proxy run [OPTIONS]"),
+        (&["--host=0.0.0.0", "--config=x"], "Usage: fault-proxy [OPTIONS] <COMMAND>"),
+        (&["-host=0.0.0.0", "-config=x"], "Usage: fault-proxy [OPTIONS] <COMMAND>"),
     ] {
         let ended = run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");

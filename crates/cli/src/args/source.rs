@@ -32,7 +32,7 @@ pub fn with_sources(error: Error, command: &Command, file: Option<&Path>) -> Err
 }
 
 /// Returns the names of the flags in a text, without their dashes.
-fn flags_in(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn flags_in(text: &str) -> impl Iterator<Item = &str> {
     text.split("--").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
         rest.get(..end).filter(|flag| !flag.is_empty())
