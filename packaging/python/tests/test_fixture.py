@@ -30,6 +30,8 @@ def test_passes(fault_proxy):
 def test_fails(fault_proxy):
     cache = fault_proxy.proxy("cache", "127.0.0.1:1")
     cache.fault("latency", mean="300ms")
+    with cache.fault("blackhole", stream="upstream"):
+        pass
     while not any("latency" in line for line in fault_proxy.log()):
         time.sleep(0.01)
     assert 1 == 2
@@ -75,7 +77,8 @@ def test_a_failed_test_reports_its_proxies_and_log(run):
         [
             "*_ test_fails _*",
             "*- fault-proxy -*",
-            "cache 127.0.0.1:* -> 127.0.0.1:1: latency_downstream mean=300",
+            "cache 127.0.0.1:* -> 127.0.0.1:1: latency_downstream mean=300*"
+            " (removed during the test: blackhole_upstream)",
             "* INFO changed by the control API *latency*",
             "*_ test_fails_without_the_fixture _*",
         ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, List, Optional, Sequence, Type, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Type, Union
 
 from ._api import Api
 from ._program import Program, find_program
@@ -66,14 +66,37 @@ class FaultProxy:
     def _from_api(self, found: Any) -> Proxy:
         return Proxy(self._api, found["name"], found["listen"], found["upstream"])
 
-    def _state(self) -> List[str]:
-        """Returns a line for each proxy, with its faults."""
+    def _last_change(self) -> int:
+        """Returns the number of the latest change by a client of the control API."""
+        return max((change["number"] for change in self._api.get("changes")), default=0)
+
+    def _state(self, since: int) -> List[str]:
+        """Returns a line for each proxy, with its faults, and those that were removed after the change `since`."""
         lines = []
+        changes = [change for change in self._api.get("changes") if change["number"] > since]
         for name, proxy in self._api.get("proxies").items():
             state = "" if proxy["enabled"] else " (down)"
-            faults = ", ".join(_shown(toxic) for toxic in proxy["toxics"]) or "no faults"
-            lines.append(f"{name} {proxy['listen']} -> {proxy['upstream']}{state}: {faults}")
+            faults = _listed(proxy["toxics"]) or "no faults"
+            present = [toxic["name"] for toxic in proxy["toxics"]]
+            removed = {
+                toxic["name"]: toxic
+                for change in changes
+                if change["proxy"] == name
+                for toxic in _toxics(change["before"])
+                if toxic["name"] not in present
+            }
+            ended = f" (removed during the test: {_listed(removed.values())})" if removed else ""
+            lines.append(f"{name} {proxy['listen']} -> {proxy['upstream']}{state}: {faults}{ended}")
         return lines
+
+
+def _toxics(state: Any) -> List[Dict[str, Any]]:
+    """Returns the faults in the state before a change: a proxy, its faults that differ, or None."""
+    return list(state["toxics"] if isinstance(state, dict) else state or [])
+
+
+def _listed(toxics: Iterable[Dict[str, Any]]) -> str:
+    return ", ".join(_shown(toxic) for toxic in toxics)
 
 
 def _shown(toxic: Dict[str, Any]) -> str:

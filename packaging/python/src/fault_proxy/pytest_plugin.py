@@ -9,6 +9,7 @@ from ._faults import FaultProxy
 from ._program import log_time
 
 _STARTED = pytest.StashKey[str]()
+_LAST_CHANGE = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,7 @@ def fault_proxy(fault_proxy_session: FaultProxy, request: pytest.FixtureRequest)
     faults.reset()
     before = faults.proxies()
     request.node.stash[_STARTED] = log_time()
+    request.node.stash[_LAST_CHANGE] = faults._last_change()
     yield faults
     for name, proxy in faults.proxies().items():
         if name not in before:
@@ -48,7 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, "pytest.Call
     if not report.failed or not isinstance(faults, FaultProxy):
         return
     try:
-        state = faults._state() or ["no proxies"]
+        state = faults._state(item.stash.get(_LAST_CHANGE, 0)) or ["no proxies"]
     except FaultProxyError as error:
         state = [str(error)]
     log = faults._program.lines(item.stash.get(_STARTED, ""))
