@@ -18,6 +18,11 @@ pub use error::Error;
 pub use proxy::{Fault, Outage, Proxy};
 pub use serde_json::json;
 
+// Compiles the test that the README of the repository shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct _ReadmeOfTheRepository;
+
 /// A running fault-proxy. Dropping it ends the program with all its connections.
 ///
 /// If it is dropped because a test panics, it prints its proxies and the log of the program, which libtest shows for the failed

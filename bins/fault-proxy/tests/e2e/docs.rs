@@ -62,6 +62,12 @@ fn a_lost_commit_is_committed_twice() {
 }
 
 #[test]
+fn a_first_fault_takes_seconds() {
+    // Packets are lost and nothing arrives for a while, so that both faults act in each run.
+    assert_eq!(Reader::of_section("../README.md", "A first fault in 20 seconds", programs()).follow(), 6);
+}
+
+#[test]
 fn commits_are_proved_to_be_exactly_once() {
     let server = Postgres::start();
     let python = python_package::python().parent().expect("it is in a directory");

@@ -34,7 +34,8 @@ fn node() -> Command {
     Command::new(require("node", "nodejs"))
 }
 
-/// Packs the program of this build, and installs the packages in a new directory without the registry.
+/// Packs the program of this build, and installs the packages in a new directory without the registry, by the
+/// command that the documentation shows.
 fn install() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm-package");
     fs::remove_dir_all(&directory).ok();
@@ -48,10 +49,13 @@ fn install() -> PathBuf {
         let entries = fs::read_dir(directory).expect("it exists");
         entries.map(|entry| entry.expect("it exists").path()).collect()
     };
-    let mut npm = Command::new(require("npm", "npm"));
-    npm.args(["install", "--offline", "--no-audit", "--no-fund", "--loglevel", "error"]);
-    npm.args(files(&tarballs)).current_dir(&directory);
-    printed(&npm.output().expect("it starts"));
+    require("npm", "npm");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/test-suite.md");
+    let page = fs::read_to_string(page).expect("it is there");
+    let shown = page.lines().find(|line| line.starts_with("npm install ")).expect("it is shown");
+    let command = format!("{shown} --offline --no-audit --no-fund --loglevel error");
+    let mut npm = Command::new("sh");
+    printed(&npm.args(["-c", &command]).current_dir(&directory).output().expect("it starts"));
     for test in files(&packages().join("test")) {
         fs::copy(&test, tests.join(test.file_name().expect("a file"))).expect("the directory is ours");
     }
@@ -81,10 +85,14 @@ fn its_types_fit_a_program_in_typescript() {
 }
 
 #[test]
-fn the_test_in_its_readme_passes() {
+fn the_tests_in_both_readmes_pass() {
     let redis = Redis::start();
     let programs = Path::new(BINARY).parent().expect("it is in a directory");
-    let reader = Reader::of("../packaging/npm/fault-proxy/README.md", programs);
-    let reader = reader.with_server(6379, redis.port());
-    assert_eq!(reader.with_directory("node_modules", &installed().join("node_modules")).follow(), 1);
+    for reader in [
+        Reader::of("../packaging/npm/fault-proxy/README.md", programs),
+        Reader::of_section("../README.md", "A test in Node", programs),
+    ] {
+        let reader = reader.with_server(6379, redis.port());
+        assert_eq!(reader.with_directory("node_modules", &installed().join("node_modules")).follow(), 1);
+    }
 }
