@@ -60,6 +60,17 @@ fn refusals() {
 }
 
 #[test]
+fn faults_that_do_not_act_on_requests_refuse_to_select_them() {
+    for fault in
+        ["slow-close", "limit-data", "packet-loss", "slicer", "jitter", "corrupt", "slow-open", "refuse"]
+    {
+        let error = resolve(json!({"type": fault, "on": "commit"})).expect_err(fault);
+        assert_eq!((error.fault_type(), error.param()), (Some(fault), "on"));
+        assert!(error.to_string().contains("on: does not apply to "), "{error}");
+    }
+}
+
+#[test]
 fn refused_latencies() {
     for (value, message) in [
         (json!({}), "mean: is required, for example 300ms"),

@@ -13,6 +13,8 @@ fn encryption_and_replication_are_opaque() {
         let turns = [client(&[startup(&format!("user\0a\0replication\0{value}\0\0"))])];
         assert_eq!(!events(Protocol::Psql, &turns, &[3]).is_empty(), is_opaque, "{value}");
     }
+    let copy_both = [client(&[query("START_REPLICATION")]), server(&[message(b'W', b"\0\0\0")])];
+    assert_eq!(seen(&copy_both).last().expect("events"), "15: opaque: the session replicates a database");
 }
 
 #[test]
