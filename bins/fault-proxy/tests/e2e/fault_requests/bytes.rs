@@ -146,6 +146,14 @@ fn postgresql() {
         pipeline.assert_ends(&format!("{lose} --lose-response-then close"), parsed, false);
         let truncated = described + 2 * row + 3;
         pipeline.assert_ends(&format!("--with-truncate --truncate-rows 2 --truncate-{on}"), truncated, false);
+        let completed = described + 3 * row + message(b'C', b"SELECT 3\0").len();
+        for (moment, passed) in [
+            ("first-byte", parsed + 1),
+            ("mid-response --reset-rows 1", described + row),
+            ("before-ready", completed),
+        ] {
+            pipeline.assert_ends(&format!("--with-reset --reset-{on} --reset-at {moment}"), passed, true);
+        }
         let respond = format!("--with-respond --respond-sqlstate 40001 --respond-{on}");
         pipeline.assert_responds(&respond, &message(b'E', error));
     }

@@ -1,13 +1,13 @@
 //! Requests of HTTP.
 
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Command;
 
 use super::{ask, counting};
 use crate::support::api::{Api, connect, listen_of};
 use crate::support::{PATIENCE, Proxy, eventually, printed, utf8};
 use serde_json::json;
-use testkit::require;
+use testkit::{TcpServer, require};
 
 #[test]
 fn a_fault_of_the_api_acts_on_requests_of_http() {
@@ -78,6 +78,35 @@ fn clients_of_http_that_read_to_the_end_or_wait_with_their_body_get_the_response
         let sent = if expect == "Expect:" { 4 << 20 } else { 0 };
         assert_eq!(seen, format!("busy 503 {sent}"), "{expect}");
     }
+}
+
+#[test]
+fn a_session_that_switches_to_websocket_passes_and_is_logged_once() {
+    const SWITCHED: &[u8] =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let server = TcpServer::start(|mut stream| {
+        let lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+        lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+        let _ = stream.write_all(SWITCHED);
+        let _ = io::copy(&mut stream.try_clone().expect("a second handle"), &mut stream);
+    });
+    let lose = ["--with-lose-response", "--lose-response-on", "POST"];
+    let proxy = Proxy::with(format!("http://{}", server.addr()), &lose);
+    for _ in 0..3 {
+        let mut client = proxy.connect();
+        let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        client.write_all(upgrade.as_bytes()).expect("it is open");
+        let mut switched = [0; SWITCHED.len()];
+        client.read_exact(&mut switched).expect("it has switched");
+        assert_eq!(switched, SWITCHED);
+        // Frames may look like a selected request.
+        let frame = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.write_all(frame).expect("it is open");
+        let mut echo = vec![0; frame.len()];
+        client.read_exact(&mut echo).expect("it is open");
+        assert_eq!(echo, frame);
+    }
+    assert_eq!(proxy.count("the session has switched to another protocol"), 1, "{}", proxy.stderr());
 }
 
 #[test]
