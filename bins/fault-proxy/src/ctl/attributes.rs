@@ -145,13 +145,24 @@ pub(super) fn shown(fault: &Value) -> String {
         let value = match (value.as_str(), toxic_unit(kind, name).filter(|_| is_toxic)) {
             (Some(text), _) => text.to_owned(),
             (None, Some(unit)) => format!("{value}{unit}"),
-            (None, None) => in_largest_unit(kind, name, value).unwrap_or_else(|| value.to_string()),
+            (None, None) => in_largest_unit(kind, name, value).unwrap_or_else(|| number(value)),
         };
         format!("{}={}", escape_control(name), escape_control(&value))
     };
-    let ttl = fault["ttl"].as_f64().and_then(|millis| Millis::try_from(millis).ok());
+    let ttl = match &fault["ttl"] {
+        Value::String(text) => Some(text.clone()),
+        millis => millis.as_f64().and_then(|millis| Millis::try_from(millis).ok()).map(|ttl| ttl.to_string()),
+    };
     let ttl = ttl.map(|ttl| format!("ttl={ttl}"));
     attributes.into_iter().flatten().map(with_unit).chain(ttl).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a value without the `.0` of whole numbers.
+fn number(value: &Value) -> String {
+    match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) => number.to_string(),
+        None => value.to_string(),
+    }
 }
 
 fn in_largest_unit(kind: &str, name: &str, value: &Value) -> Option<String> {
@@ -255,6 +266,7 @@ mod tests {
             ("bandwidth", json!({"rate": 100}), "rate=100KBps"),
             ("bandwidth", json!({"rate": 100, "unit": "Bps"}), "rate=100 unit=Bps"),
             ("bandwidth", json!({"rate": "1mbit/s"}), "rate=1mbit/s"),
+            ("bandwidth", json!({"rate": 1.0, "unit": "mbit/s"}), "rate=1 unit=mbit/s"),
             (
                 "slicer",
                 json!({"average_size": 64, "delay": 10, "size_variation": 0}),

@@ -20,13 +20,13 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
             Some(true) => format!("{} is enabled: it {}", escape_control(proxy), where_to(answer)),
             _ => format!("{} is disabled", escape_control(proxy)),
         },
-        CtlCommand::Fault(FaultCommand::Add { proxy, attributes, .. }) => {
+        CtlCommand::Fault(FaultCommand::Add { proxy, attributes, ttl, .. }) => {
             let what = format!("{} has {}", escape_control(proxy), text(&answer["name"]));
-            with_attributes(what, as_given(answer, attributes))
+            with_attributes(what, as_given(answer, attributes, ttl.as_deref()))
         }
-        CtlCommand::Fault(FaultCommand::Update { proxy, fault, attributes, .. }) => {
+        CtlCommand::Fault(FaultCommand::Update { proxy, fault, attributes, ttl, .. }) => {
             let what = format!("{} of {} is changed", escape_control(fault), escape_control(proxy));
-            with_attributes(what, as_given(answer, attributes))
+            with_attributes(what, as_given(answer, attributes, ttl.as_deref()))
         }
         CtlCommand::Fault(FaultCommand::Disable { proxy, fault }) => {
             format!("{} of {} is switched off", escape_control(fault), escape_control(proxy))
@@ -48,13 +48,17 @@ fn with_attributes(what: String, fault: Value) -> String {
     }
 }
 
-/// Returns the fault with attributes in the units in which the user gave them.
-fn as_given(fault: &Value, given: &[(String, String)]) -> Value {
+/// Returns the fault with attributes and a time to live in the units in which the user gave them.
+fn as_given(fault: &Value, given: &[(String, String)], ttl: Option<&str>) -> Value {
     let mut fault = fault.clone();
     for (name, text) in given.iter().filter(|(_, text)| text.parse::<f64>().is_err()) {
-        if let Some(shown) = fault["attributes"].get_mut(name).filter(|shown| shown.is_number()) {
+        let shown = fault["attributes"].get_mut(name.replace('-', "_"));
+        if let Some(shown) = shown.filter(|shown| shown.is_number()) {
             *shown = text.as_str().into();
         }
+    }
+    if let Some(ttl) = ttl {
+        fault["ttl"] = ttl.into();
     }
     fault
 }

@@ -38,6 +38,24 @@ impl Ctl<'_> {
 }
 
 #[test]
+fn an_answer_keeps_the_units_that_were_given() {
+    let api = Api::alone();
+    let ctl = Ctl(&api);
+    ctl.says(&["create", "db", "--upstream", "127.0.0.1:9"]);
+    for (fault, expected) in [
+        (&["blackhole", "after-bytes=1024B", "--ttl", "60s"][..], "after_bytes=1024B ttl=60s"),
+        (&["bandwidth", "rate=1", "unit=mbit/s"], "rate=1 unit=mbit/s"),
+        (&["latency", "mean=60000ms", "stddev=1.5s"], "mean=60000ms stddev=1.5s"),
+        (&["latency", "latency=2s", "--stream", "upstream"], "jitter=0ms latency=2s"),
+    ] {
+        let answer = ctl.says(&[&["fault", "add", "db"], fault].concat());
+        assert_eq!(answer.trim_end().split_once(": ").map(|(_, shown)| shown), Some(expected), "{answer}");
+    }
+    let answer = ctl.says(&["fault", "update", "db", "latency_downstream", "mean=0.5s", "--ttl", "120s"]);
+    assert_eq!(answer, "latency_downstream of db is changed: mean=0.5s stddev=1500ms ttl=120s\n");
+}
+
+#[test]
 fn a_proxy_and_its_faults_are_managed() {
     let (api, echo) = (Api::alone(), TcpServer::echo());
     let ctl = Ctl(&api);
