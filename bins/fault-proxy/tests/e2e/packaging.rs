@@ -65,6 +65,39 @@ fn units_wait_until_the_program_is_ready_and_images_ask_for_its_health() {
 }
 
 #[test]
+fn what_is_shipped_exports_traces_and_a_plain_build_does_not() {
+    for file in ["packaging/Dockerfile", ".github/workflows/release.yml"] {
+        let text = fs::read_to_string(packaging::directory().join("..").join(file)).expect("it is there");
+        let builds: Vec<_> = text.lines().filter(|line| line.contains("build --profile dist")).collect();
+        assert!(!builds.is_empty(), "{file}");
+        for build in builds {
+            assert!(build.contains("--features jemalloc,otlp"), "{file}: {build}");
+        }
+    }
+    let manifest =
+        config::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("it is TOML");
+    let features: BTreeMap<String, Vec<String>> =
+        manifest.extract_inner("features").expect("it has features");
+    assert!(features["otlp"].iter().any(|feature| feature == "proxy-cli/otlp"), "{features:?}");
+    let default = features.get("default").into_iter().flatten();
+    assert_eq!(default.filter(|feature| feature.contains("otlp")).count(), 0, "{features:?}");
+}
+
+#[test]
+fn images_have_the_names_in_the_documentation() {
+    let root = packaging::directory().join("..");
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("it is there");
+    let release = read(".github/workflows/release.yml");
+    assert!(release.contains("ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/$PROGRAM"), "{release}");
+    let programs = release.lines().find_map(|line| line.trim().strip_prefix("program: [")).expect("a list");
+    let install = read("docs/install.md");
+    for program in programs.trim_end_matches(']').split(", ") {
+        let name = format!("`ghcr.io/OWNER/{program}:VERSION`");
+        assert!(install.contains(&name), "{name}");
+    }
+}
+
+#[test]
 fn what_is_shipped_is_optimized() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
     let manifest = config::read(&manifest).expect("it is TOML");
