@@ -1,5 +1,6 @@
 //! The command whose runs are judged.
 
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::future::pending;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow};
 use proxy_cli::signals::Signals;
-use proxy_cli::sys::{RequestSignal, has_group, in_own_group, signal_group};
+use proxy_cli::sys::{RequestSignal, free_start, has_group, in_own_group, signal_group};
 use proxy_cli::terminal::plain_lines;
 use serde::Serialize;
 use tokio::process::{self, Child};
@@ -23,8 +24,11 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval to look whether all processes have ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Interval to free the disk space of output that is not kept.
+const OUTPUT_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Part of the output that is kept of a run that failed.
-const MAX_OUTPUT: i64 = 16 << 10;
+const MAX_OUTPUT: u64 = 16 << 10;
 const MAX_LINES: usize = 20;
 
 /// A command with its arguments.
@@ -69,6 +73,7 @@ impl Command<'_> {
                 end(&mut child).await;
                 return Err(anyhow!("{name}: the command was ended, and nothing was measured"));
             }
+            never = keep_end(&output) => match never {},
         };
         let time = started.elapsed();
         let status = match ended {
@@ -198,11 +203,24 @@ fn shown(status: ExitStatus) -> Option<String> {
     }
 }
 
+/// Frees the disk space of the output, except its end, while the command prints it.
+async fn keep_end(output: &File) -> Infallible {
+    let mut freed = 0;
+    loop {
+        sleep(OUTPUT_INTERVAL).await;
+        let start = output.metadata().map_or(0, |metadata| metadata.len().saturating_sub(MAX_OUTPUT));
+        if start > freed {
+            free_start(output, start);
+            freed = start;
+        }
+    }
+}
+
 fn last_lines(output: &mut File) -> io::Result<String> {
-    let length = i64::try_from(output.metadata()?.len()).unwrap_or(i64::MAX);
-    output.seek(SeekFrom::End(-length.min(MAX_OUTPUT)))?;
+    let start = output.metadata()?.len().saturating_sub(MAX_OUTPUT);
+    output.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    output.take(MAX_OUTPUT.unsigned_abs()).read_to_end(&mut bytes)?;
+    output.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().collect();
     Ok(plain_lines(&lines[lines.len().saturating_sub(MAX_LINES)..].join("\n")))

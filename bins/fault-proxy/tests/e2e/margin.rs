@@ -266,6 +266,19 @@ fn a_run_has_a_time_limit() {
 }
 
 #[test]
+fn output_without_an_end_does_not_fill_the_disk() {
+    let server = TcpServer::echo();
+    let options = ["--vary", "latency.mean=0..1s", "--repeat", "1", "--timeout", "60s"];
+    // Waits until the 100 MB take less than 10 MB, in blocks of 512 bytes.
+    let script = "exec 3>&1; yes | head -c 100000000; \
+                  until [ $(stat -L -c %b /proc/$$/fd/3) -lt 20000 ]; do sleep .1; done; \
+                  echo the last line; exit 7";
+    let ended = measure(server.addr().port(), &options, script);
+    assert!(ended.stderr.contains("exit code 7"), "{ended:?}");
+    assert!(ended.stderr.ends_with("\ny\ny\nthe last line\n"), "{ended:?}");
+}
+
+#[test]
 fn a_signal_leaves_no_process_behind() {
     let directory = TempDir::new().expect("a directory");
     let pids = directory.path().join("pids");

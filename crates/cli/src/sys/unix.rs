@@ -1,6 +1,6 @@
 //! Signals, limits and file attributes of Unix.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal as ToSend, getpgrp, getpid, getrlimit, kill_process, kill_process_group,
     setrlimit, test_kill_process_group,
@@ -124,6 +126,15 @@ pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
 /// Returns a number that differs between two files that had the same name: the inode.
 pub fn file_id(file: &Metadata) -> u64 {
     file.ino()
+}
+
+/// Frees the disk space of the first `len` bytes of a file, which then read as zeros. Its length and position stay.
+/// Does nothing if the system or its file system does not support that.
+pub fn free_start(file: &File, len: u64) {
+    #[cfg(target_os = "linux")]
+    fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, len).ok();
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, len);
 }
 
 /// Returns the processor time that this process has used, or `None` if the system does not report it.

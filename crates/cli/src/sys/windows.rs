@@ -1,6 +1,6 @@
 //! Console events, limits and file attributes of Windows.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::os::windows::fs::MetadataExt;
@@ -98,6 +98,9 @@ pub fn cpu_time() -> Option<Duration> {
 pub fn link_id(_metadata: &Metadata) -> Option<(u64, u64)> {
     None
 }
+
+/// Does nothing: this system does not free a part of a file.
+pub fn free_start(_file: &File, _len: u64) {}
 
 /// Makes the process of a command the leader of a new process group, which Ctrl-C of the console does not reach.
 pub fn in_own_group(command: &mut Command) {
