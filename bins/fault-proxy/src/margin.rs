@@ -188,6 +188,13 @@ impl<'a> Plan<'a> {
                 }
                 Err(error) => Err(error),
             };
+            let Some(ran) = ran.transpose() else {
+                network.stop()?;
+                runs += 1;
+                let value = range.shown(place);
+                print_error("fault-proxy", format_args!("{value}: stopped; the run is repeated"));
+                continue;
+            };
             if !obstacles.is_used() && ran.is_ok() {
                 network.wait_for_client().await;
             }

@@ -59,20 +59,30 @@ impl Command<'_> {
     /// Runs the command to its end, in its own process group. The command is ended at the time limit, or at a signal. Processes of the
     /// group that outlive the command are ended, so that they do not meet the proxies of the next run.
     ///
+    /// Returns `None` if this program was stopped and has continued, as with Ctrl-Z and `fg`. Its proxies did not forward anything in
+    /// the meantime, so the run does not measure the fault.
+    ///
     /// # Errors
     /// The command cannot be started, or a signal arrived.
-    pub(super) async fn run(&self, variables: &[(String, String)], ends: &mut Ends) -> Result<Run> {
+    pub(super) async fn run(&self, variables: &[(String, String)], ends: &mut Ends) -> Result<Option<Run>> {
         let mut output =
             tempfile::tempfile().context("cannot create a file for the output of the command")?;
         let started = Instant::now();
         let mut child = self.start(variables, &output)?;
         let group = child.id();
         let ended = select! {
-            ended = timeout(self.timeout, child.wait()) => ended,
-            name = ends.next() => {
+            // A command that ended while this program was stopped does not count either.
+            biased;
+            interruption = ends.next() => {
                 end(&mut child).await;
-                return Err(anyhow!("{name}: the command was ended, and nothing was measured"));
+                return match interruption {
+                    Interruption::End(name) => {
+                        Err(anyhow!("{name}: the command was ended, and nothing was measured"))
+                    }
+                    Interruption::Stop => Ok(None),
+                };
             }
+            ended = timeout(self.timeout, child.wait()) => ended,
             never = keep_end(&output) => match never {},
         };
         let time = started.elapsed();
@@ -93,7 +103,7 @@ impl Command<'_> {
             Some(status) => Some(Failure { status, output: last_lines(&mut output)? }),
             None => None,
         };
-        Ok(Run { time, failure })
+        Ok(Some(Run { time, failure }))
     }
 
     fn start(&self, variables: &[(String, String)], output: &File) -> Result<Child> {
@@ -112,32 +122,42 @@ impl Command<'_> {
     }
 }
 
-/// Signals that end a measurement.
+/// Signals that interrupt a run.
 #[derive(Debug)]
 pub(super) struct Ends {
     signals: Signals,
     /// The end of the terminal, which does not reach the process group of the command.
     hangup: Option<RequestSignal>,
+    continued: Option<RequestSignal>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    /// The signal with this name ends the measurement.
+    End(&'static str),
+    /// This program was stopped, and has continued.
+    Stop,
 }
 
 impl Ends {
     /// Requires the context of a runtime.
     pub(super) fn new(signals: Signals) -> io::Result<Self> {
-        Ok(Self { signals, hangup: RequestSignal::hangup()? })
+        Ok(Self { signals, hangup: RequestSignal::hangup()?, continued: RequestSignal::continued()? })
     }
 
-    /// Waits for the next signal and returns its name.
-    async fn next(&mut self) -> &'static str {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => pending().await,
-            }
-        };
+    async fn next(&mut self) -> Interruption {
         select! {
-            name = self.signals.next() => name,
-            () = hangup => "SIGHUP",
+            name = self.signals.next() => Interruption::End(name),
+            () = received(&mut self.hangup) => Interruption::End("SIGHUP"),
+            () = received(&mut self.continued) => Interruption::Stop,
         }
+    }
+}
+
+async fn received(signal: &mut Option<RequestSignal>) {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => pending().await,
     }
 }
 

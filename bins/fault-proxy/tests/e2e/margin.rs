@@ -304,6 +304,26 @@ fn a_signal_leaves_no_process_behind() {
 }
 
 /// Returns whether a process does not run any more.
+/// The proxies are stopped too, so the command fails, with and without the fault.
+#[test]
+fn a_run_during_which_the_measurement_was_stopped_is_repeated() {
+    let server = TcpServer::echo();
+    let directory = TempDir::new().expect("a directory");
+    let started = directory.path().join("started");
+    let script = format!("mkdir {} && exec sleep 300; {COUNT}; [ $got -ge 500 ]", utf8(&started));
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), server.addr().port());
+    let bash = require("bash", "bash");
+    let options = ["margin", "--proxy", &mapping, "--timeout", "120s"];
+    let args = [&options[..], &BYTES, &["--", utf8(&bash), "-c", &script]].concat();
+    let margin = Daemon::spawn(Path::new(BINARY), &args, &[]);
+    eventually("the command runs", || started.exists());
+    margin.signal(Signal::STOP);
+    margin.signal(Signal::CONT);
+    assert_eq!(margin.wait(LONG).code(), Some(0), "{}", margin.stderr());
+    assert!(margin.stderr().contains("1 KB: stopped; the run is repeated\n"), "{}", margin.stderr());
+    assert!(margin.stdout().starts_with("passes up to 500 B"), "{}", margin.stdout());
+}
+
 fn has_ended(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))

@@ -97,6 +97,15 @@ impl RequestSignal {
         }
     }
 
+    /// Returns SIGCONT, which arrives when the process continues after it was stopped, as with Ctrl-Z. Requires the context of a
+    /// runtime.
+    ///
+    /// # Errors
+    /// Returns an error if the system refuses a handler.
+    pub fn continued() -> io::Result<Option<Self>> {
+        signal(SignalKind::from_raw(ToSend::CONT.as_raw())).map(|signal| Some(Self(signal)))
+    }
+
     /// Waits for the next signal.
     ///
     /// # Cancel safety

@@ -68,6 +68,14 @@ impl RequestSignal {
         Ok(None)
     }
 
+    /// Returns `None`, because this system has no such signal.
+    ///
+    /// # Errors
+    /// Does not fail.
+    pub fn continued() -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
     /// Never returns.
     pub async fn recv(&mut self) {
         pending().await
