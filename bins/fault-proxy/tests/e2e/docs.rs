@@ -9,7 +9,7 @@ use crate::support::{BINARY, printed};
 use crate::{npm_package, python_package};
 use serde_json::json;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, clients, free_port};
+use testkit::{Certificates, Postgres, Redis, clients, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
@@ -63,8 +63,27 @@ fn a_lost_commit_is_committed_twice() {
 
 #[test]
 fn a_first_fault_takes_seconds() {
-    // Packets are lost and nothing arrives for a while, so that both faults act in each run.
-    assert_eq!(Reader::of_section("../README.md", "A first fault in 20 seconds", programs()).follow(), 6);
+    assert_eq!(Reader::of_section("../README.md", "A first fault in 20 seconds", programs()).follow(), 8);
+}
+
+#[test]
+fn a_breaking_point_is_found() {
+    let server = Redis::start();
+    let reader = Reader::of_section("../README.md", "Find the breaking point", programs());
+    assert_eq!(reader.with_server(6379, server.port()).follow(), 1);
+}
+
+#[test]
+fn lost_packets_cost_timeouts() {
+    assert_eq!(Reader::of_section("packet-loss.md", "Example", programs()).follow(), 3);
+}
+
+#[test]
+fn a_fault_has_a_time_to_live() {
+    let api = Api::alone();
+    api.post("/proxies", &json!({"name": "cache", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}));
+    let reader = Reader::of_section("faults.md", "Time to live", programs());
+    assert_eq!(reader.with_variable("FAULT_CONTROL_ADDR", &api.addr).follow(), 1);
 }
 
 #[test]

@@ -34,6 +34,31 @@ fn the_documentation_shows_commands_that_there_are() {
 }
 
 #[test]
+fn the_documentation_shows_runs_with_valid_settings() {
+    // Files that the pages write; the tests of these pages run the commands.
+    let files = ["--config", "--toxiproxy-config", "--upstream-ca"];
+    let directory = TempDir::new().unwrap();
+    let mut runs = 0;
+    for Shown { file, args } in manual::commands("fault-proxy") {
+        let Some(("run", settings)) = args.split_first().map(|(command, rest)| (command.as_str(), rest))
+        else {
+            continue;
+        };
+        if settings.iter().any(|arg| files.contains(&&**arg)) {
+            continue;
+        }
+        let mut check = Command::new(BINARY);
+        check.arg("check").args(settings).args(["--connect-timeout", "1s"]).current_dir(&directory);
+        let output = check.output().expect("it starts");
+        // Status 1 is an upstream that does not exist here.
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}: {args:?}: {told}", file.display());
+        runs += 1;
+    }
+    assert!(runs > 20, "{runs}");
+}
+
+#[test]
 fn the_config_map_is_a_configuration() {
     let manifest = fs::read_to_string(packaging::directory().join("kubernetes/fault-proxy.yaml")).unwrap();
     let (_, config) = manifest.split_once("fault-proxy.toml: |\n").expect("a file in it");
