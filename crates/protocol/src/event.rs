@@ -112,7 +112,7 @@ pub enum Outcome<'a> {
     /// The request failed with this SQLSTATE of PostgreSQL after one of its statements had committed a transaction.
     FailureAfterCommit(&'a [u8]),
     /// Redis has responded with null instead of an array. So it responds to EXEC if a watched key has changed, and then the transaction
-    /// was not executed. Other commands were executed: BLPOP has waited in vain.
+    /// was not executed. Other commands that respond so were executed, such as BLPOP after its timeout.
     Null,
     /// Redis has queued the command, and EXEC executes it.
     Queued,

@@ -38,7 +38,7 @@ fn clients_read_every_byte_before_a_fault_closes_and_then_close_notify() {
     let (_tls, port) = tls_before(server.addr(), &certificates);
     let whole = response();
     let get = "GET / HTTP/1.1\\nHost: x\\n\\n";
-    // What the client sends behind the requests is a body.
+    // The client sends a body behind the requests.
     let with_body = |method| format!("{get}{method} / HTTP/1.1\\nHost: x\\nContent-Length: 262144\\n");
     let post = with_body("POST") + "\\n";
     let put = with_body("PUT") + "Connection: close\\n\\n";

@@ -35,7 +35,7 @@ struct OpenRequest {
     is_done: bool,
 }
 
-/// What the upstream has executed of a request.
+/// Kinds of a request that the upstream has executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Executed {
     Nothing,

@@ -54,7 +54,7 @@ struct Message {
     reply: Reply,
 }
 
-/// What the first line of a message says about the request.
+/// Result of a request, as in the first line of the response.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     #[default]

@@ -19,7 +19,7 @@ struct Pipeline {
     ends: [Vec<u8>; 2],
 }
 
-/// What the client has sent and received, and what the server has received and sent.
+/// Bytes of a session on both sides of the proxy.
 struct Sides {
     client: Recording,
     upstream: Recording,
