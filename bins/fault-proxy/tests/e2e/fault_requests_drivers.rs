@@ -16,14 +16,14 @@ pub(crate) const LOST_COMMIT: [&str; 5] =
     ["--with-lose-response", "--lose-response-on", "commit", "--lose-response-times", "1"];
 
 /// Returns the output of a script that uses a package.
-fn python(package: &str, script: &str, ports: &[u16]) -> String {
+pub(crate) fn python(package: &str, script: &str, ports: &[u16]) -> String {
     let mut python = Command::new(require("python3", "python3"));
     python.env("PYTHONPATH", clients::python_modules(package));
     output(python, &format!("python/{script}"), ports)
 }
 
 /// Returns the output of a script that uses a package.
-fn node(package: &str, script: &str, ports: &[u16]) -> String {
+pub(crate) fn node(package: &str, script: &str, ports: &[u16]) -> String {
     let mut node = Command::new(require("node", "nodejs"));
     node.env("NODE_PATH", clients::npm_modules(package));
     output(node, &format!("node/{script}"), ports)

@@ -59,6 +59,7 @@ mod postgres;
 mod postgres_password;
 mod python_package;
 mod random_sessions;
+mod recorded_clients;
 mod redis;
 mod refused_upload;
 mod reload;

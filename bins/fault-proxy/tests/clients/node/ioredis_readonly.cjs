@@ -7,7 +7,7 @@ const Redis = require("ioredis");
 
 const [readonly, once, server] = process.argv.slice(2).map(Number);
 
-const code = (error) => error && error.message.split(" ")[0];
+const code = (error) => error?.message?.split(" ")[0];
 
 async function main() {
   const client = new Redis(readonly);
