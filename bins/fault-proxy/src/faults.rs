@@ -39,7 +39,7 @@ fn describe(fault_type: &FaultType) -> String {
     let name = fault_type.name;
     let shared = shared_with_toxic(fault_type).map_or_else(String::new, |(parameter, unit)| {
         format!(
-            "\nIn the control API and ctl, {parameter} without a unit is in {unit} and adds Toxiproxy's {name}, which acts on one direction. \
+            "\nIn the control API and ctl, {parameter} alone without a unit is in {unit} and adds Toxiproxy's {name}, which acts on one direction. \
              Write the unit to add this fault."
         )
     });

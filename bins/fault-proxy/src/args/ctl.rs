@@ -15,8 +15,8 @@ const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
 const ADD_HELP: &str = "\
 Toxiproxy has some types with the same names. A number without a unit for a parameter that both have is
-Toxiproxy's: rate=1000 of bandwidth is 1000 KB/s, delay=10 of slicer is 10 us, and bytes=1000 of limit-data acts
-on responses only. With a unit it is fault-proxy's: rate=1MBps, delay=10ms, and bytes=1000B for both directions.
+Toxiproxy's: rate=1000 of bandwidth is 1000 KB/s, and bytes=1000 of limit-data acts on responses only. With a
+unit it is fault-proxy's: rate=1000Bps, and bytes=1000B for both directions. Write the unit.
 
 Example:
   fault-proxy ctl fault add db latency mean=300ms stddev=40ms";

@@ -29,9 +29,13 @@ fn toxic_unit(kind: &str, name: &str) -> Option<&'static str> {
 }
 
 /// Returns the attribute that a toxic and the native fault of the same type share, and the unit of its plain
-/// numbers, which are the toxic's.
+/// numbers, which are the toxic's if it is the only attribute.
 pub(crate) fn shared_with_toxic(native: &FaultType) -> Option<(&'static str, &'static str)> {
     let kind = native.name.replace('-', "_");
+    // A slicer has a size too, whose name decides between the toxic and the native fault.
+    if kind == "slicer" {
+        return None;
+    }
     let mut shared =
         TOXIC_UNITS.iter().filter(|(of, name, _)| *of == kind && native.parameter(name).is_some());
     shared.next().map(|(_, name, unit)| (*name, *unit))
@@ -256,6 +260,17 @@ mod tests {
         }
         // Percentages of a schedule depend on the run, which ctl does not know.
         assert!(request("jitter", &json!({"schedule": "start:10%,duration:10%"})).is_ok());
+    }
+
+    #[test]
+    fn an_attribute_of_a_toxic_and_a_native_fault_is_shared() {
+        let shared = FAULT_TYPES.iter().filter_map(|native| Some((native.name, shared_with_toxic(native)?)));
+        let expected = [
+            ("bandwidth", ("rate", "KBps")),
+            ("slow-close", ("delay", "ms")),
+            ("limit-data", ("bytes", "B")),
+        ];
+        assert_eq!(shared.collect::<Vec<_>>(), expected);
     }
 
     #[test]
