@@ -33,8 +33,8 @@ struct Scale {
     requests: u32,
 }
 
-// Many short rounds, because the noise between rounds is larger than the noise within one.
-const FULL: Scale = Scale { rounds: 25, seconds: 2, requests: 1_000_000 };
+// Many short rounds, because the speed differs from one start of the programs to the next by more than within a run.
+const FULL: Scale = Scale { rounds: 75, seconds: 1, requests: 600_000 };
 const QUICK: Scale = Scale { rounds: 1, seconds: 1, requests: 300_000 };
 
 /// Target, relative to the same mapping without the fault.
