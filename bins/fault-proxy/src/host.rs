@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Result;
 use fault_proxy_control::proxies::{
@@ -11,6 +11,7 @@ use fault_proxy_control::proxies::{
 };
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
+use parking_lot::Mutex;
 use proxy_cli::bind::{BindError, listed, listen_at};
 use tokio::select;
 use tokio::task::spawn_blocking;
@@ -73,10 +74,6 @@ impl ProxyHost {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn counts_requests(&self, name: &str) -> bool {
         match &self.counted {
             CountedProxies::All => true,
@@ -86,7 +83,7 @@ impl ProxyHost {
 
     /// Returns the hops of all other running proxies.
     fn other_hops(&self, name: &str) -> Vec<Hop> {
-        let mut running = self.running();
+        let mut running = self.running.lock();
         running.retain(|proxy| !proxy.ended.is_empty());
         running.iter().filter(|proxy| proxy.name != name).map(|proxy| proxy.hop.clone()).collect()
     }
@@ -138,7 +135,7 @@ impl ProxyHost {
         };
         let ended = self.hands.relay(listeners, work).await.map_err(other)?;
         let running = Running { name: start.name, hop: Hop { listen, upstream }, ended: ended.clone() };
-        self.running().push(running);
+        self.running.lock().push(running);
         Ok(RunningProxy { listen: addr, shutdown, ended })
     }
 }

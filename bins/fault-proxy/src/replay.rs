@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::{Decision, Direction, JournalEntry};
+use parking_lot::Mutex;
 use proxy_cli::terminal::counted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -164,7 +165,7 @@ impl Comparison {
         let session = SessionId { proxy: decision.proxy.to_string(), session: decision.session };
         let (direction, fault) = (decision.direction, decision.fault.to_string());
         let place = Place { session, direction, fault, offset: decision.offset };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(place, decision.decision);
+        self.0.lock().count(place, decision.decision);
     }
 
     /// Formats the result for the user.
@@ -179,11 +180,11 @@ impl Comparison {
 
     /// Returns true if the last line of the journal is incomplete.
     pub(crate) fn is_cut(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_cut
+        self.0.lock().is_cut
     }
 
     fn compared(&self) -> Compared {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).compared()
+        self.0.lock().compared()
     }
 }
 

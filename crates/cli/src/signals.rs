@@ -3,13 +3,14 @@
 use std::future::pending;
 use std::io::{self, Write};
 use std::process;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fault_proxy_relay::Shutdown;
+use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::select;
 use tokio::sync::{mpsc, watch};
@@ -119,21 +120,17 @@ impl Last {
     /// Sets the current step, for example "its report was being written". The last line names it if the program misses the
     /// deadline.
     pub fn does(&self, name: &'static str) {
-        self.lock().name = name;
+        self.stage.lock().name = name;
     }
 
     /// Sets the exit status for a missed deadline. Defaults to 1.
     pub fn fails_with(&self, status: u8) {
-        self.lock().status = status;
+        self.stage.lock().status = status;
     }
 
     /// Returns true if the program must not wait for files or pipes any longer.
     pub fn hurries(&self) -> bool {
         self.hurries.is_cancelled()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -273,7 +270,7 @@ impl Watcher {
     }
 
     fn end_the_process(&self) -> ! {
-        let Stage { name, status } = *self.last.lock();
+        let Stage { name, status } = *self.last.stage.lock();
         let line = format!("{}: ended while {name}: unwritten output is lost\n", self.program);
         let (written, waits) = std_mpsc::channel();
         // Another thread may hold the lock of a blocked stderr.

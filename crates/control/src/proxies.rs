@@ -15,10 +15,11 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fault_proxy_engine::{Engine, ScheduleContext};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
@@ -120,17 +121,17 @@ impl Proxies {
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.entries.lock()
     }
 }
 
 impl Inner {
     fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock()
     }
 
     fn removed(&self) -> MutexGuard<'_, Removed> {
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.removed.lock()
     }
 }
 

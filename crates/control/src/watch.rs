@@ -1,10 +1,11 @@
 //! Counters of sessions.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use fault_proxy_relay::{CloseReason, Relay, SessionSummary, SessionTracker};
+use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 /// Bucket bounds in seconds, from a request of 1 ms to a database connection of several hours.
@@ -82,13 +83,13 @@ impl SessionMetrics {
     pub fn ended(&self, summary: &SessionSummary) {
         self.0.duration.observe(summary.duration.as_secs_f64());
         if let Some(failure) = Failure::of(summary) {
-            *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            *self.0.last_failure.lock() = Some(failure);
         }
     }
 
     /// Returns the last failure of a session.
     pub(crate) fn last_failure(&self) -> Option<Failure> {
-        self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.last_failure.lock().clone()
     }
 
     /// Returns true if both share the same counters.

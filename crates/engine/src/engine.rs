@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::journal::Journal;
@@ -135,7 +136,7 @@ impl Shared {
 
     /// Returns the buckets that all faults of this name share.
     pub(crate) fn buckets(&self, fault: &str) -> Arc<Buckets> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         buckets.retain(|_, shared| shared.strong_count() > 0);
         let existing = buckets.get(fault).and_then(Weak::upgrade);
         existing.unwrap_or_else(|| {

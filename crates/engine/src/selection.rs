@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroU64;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// The sessions of a proxy that a fault acts on, by the order in which they start.
 ///
@@ -73,7 +74,7 @@ impl SessionSelector {
     /// Counts the next session. Returns true if the fault acts on it. `draw` returns the result of the draw
     /// for its probability.
     pub(crate) fn select(&self, draw: impl FnOnce() -> bool) -> bool {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.lock();
         progress.started += 1;
         let is_selected = self.selection.contains(progress.started)
             && self.selection.times.is_none_or(|times| progress.selected < times.get())
@@ -84,7 +85,7 @@ impl SessionSelector {
 
     /// Returns true if no further session can be selected.
     pub(crate) fn is_used_up(&self) -> bool {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress.lock();
         self.selection.times.is_some_and(|times| progress.selected >= times.get())
     }
 }

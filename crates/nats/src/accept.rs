@@ -214,7 +214,7 @@ impl NatsAccept {
         accepted.connector = Some(Arc::new(RequestConnector {
             target: request.target,
             connector,
-            opening: std::sync::Mutex::new(Some(opening)),
+            opening: parking_lot::Mutex::new(Some(opening)),
             wait: request.wait.and_then(|wait| Some((wait, Instant::now().checked_add(wait)?))),
         }));
         accepted

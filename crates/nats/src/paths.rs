@@ -1,7 +1,9 @@
 //! Network paths from a NATS connection to the processes of its peers.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::id::InstanceId;
 use crate::session::{PathState, Probe};
@@ -21,7 +23,7 @@ impl Paths {
     pub(crate) fn to(&self, peer: Option<InstanceId>) -> Arc<PathState> {
         let new = || PathState::new(Arc::clone(&self.probe));
         let Some(peer) = peer else { return new() };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let place = known.iter().position(|(instance, _)| *instance == peer);
         let entry = place.and_then(|place| known.remove(place)).unwrap_or_else(|| (peer, new()));
         let path = Arc::clone(&entry.1);

@@ -19,8 +19,9 @@ mod report;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -71,7 +72,7 @@ impl PermissionTracker {
     /// Registers a session, so that it ends when NATS refuses its subjects.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
         let subject: Box<str> = shared.subjects.local.as_str().into();
-        lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
+        self.sessions.lock().insert(subject.clone(), Arc::downgrade(shared));
         Registration { permissions: Arc::clone(self), subject, is_accepted: false }
     }
 
@@ -124,7 +125,7 @@ impl PermissionTracker {
             return;
         }
         if let Some(peer) = session.peer.filter(|_| self.is_for_client()) {
-            let mut left = lock(&self.left);
+            let mut left = self.left.lock();
             if !left.contains(&peer) {
                 left.push(peer);
             }
@@ -134,7 +135,7 @@ impl PermissionTracker {
 
     /// Returns the open session of this end that subscribes to `own`.
     fn session(&self, own: &str) -> Option<Arc<Shared>> {
-        lock(&self.sessions).get(own).and_then(Weak::upgrade)
+        self.sessions.lock().get(own).and_then(Weak::upgrade)
     }
 
     /// Ends the sessions with a peer unless it answers. The reason is from a message, whose sender may be any member of
@@ -229,7 +230,7 @@ impl PermissionTracker {
     }
 
     pub(crate) fn open_sessions(&self) -> Vec<Arc<Shared>> {
-        lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
+        self.sessions.lock().values().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -242,13 +243,9 @@ pub(crate) fn listed<T: Display>(permissions: impl IntoIterator<Item = T>) -> St
     permissions.into_iter().map(|permission| permission.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock(&self.permissions.sessions).remove(&self.subject);
+        self.permissions.sessions.lock().remove(&self.subject);
         if self.is_accepted {
             self.permissions.free_place();
         }

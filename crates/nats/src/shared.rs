@@ -1,11 +1,12 @@
 //! State that the stream of a session and its driver share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_nats::Subject;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::any_session::AnySession;
@@ -108,7 +109,7 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

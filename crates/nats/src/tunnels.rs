@@ -1,10 +1,11 @@
 //! State that all tunnels of a NATS connection share.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_nats::Subject;
+use parking_lot::{Mutex, MutexGuard};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
@@ -114,7 +115,7 @@ impl Tunnels {
     }
 
     pub(crate) fn new_id(&self) -> SessionId {
-        SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
+        SessionId::random(&mut *self.inner.ids.lock())
     }
 
     /// Creates a session that is not subscribed yet. `encoding` is `None` for a peer that only supports the plain
@@ -179,7 +180,7 @@ impl Tunnels {
     }
 
     pub(crate) fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.remembered.lock()
     }
 
     /// Returns the properties of this end that peers receive when a session opens.

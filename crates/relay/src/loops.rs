@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::warn;
@@ -94,10 +95,6 @@ impl LoopDetector {
     fn has_port(&self, port: u16) -> bool {
         self.0.ports[usize::from(port / 64)].load(Ordering::Relaxed) & (1 << (port % 64)) != 0
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl ProxyPort {
@@ -128,7 +125,7 @@ impl ProxyPort {
 
     fn remember(&self, local: SocketAddr, port: u16) -> Dialed {
         let connection = (local.ip().to_canonical(), local.port(), port);
-        self.detector.state().dialed.insert(connection, self.clone());
+        self.detector.0.state.lock().dialed.insert(connection, self.clone());
         self.detector.0.dialed.fetch_add(1, Ordering::Release);
         Dialed { detector: self.detector.clone(), connection }
     }
@@ -143,7 +140,7 @@ impl ProxyPort {
         if self.detector.0.dialed.load(Ordering::Acquire) == 0 {
             return Ok(None);
         }
-        let mut state = self.detector.state();
+        let mut state = self.detector.0.state.lock();
         let connection = (peer.ip().to_canonical(), peer.port(), self.port);
         let Some(from) = state.dialed.get(&connection).cloned() else { return Ok(None) };
         if state.leads(self.number, from.number) {
@@ -186,14 +183,14 @@ impl State {
 
 impl Drop for Dialed {
     fn drop(&mut self) {
-        self.detector.state().dialed.remove(&self.connection);
+        self.detector.0.state.lock().dialed.remove(&self.connection);
         self.detector.0.dialed.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl Drop for Follows {
     fn drop(&mut self) {
-        let mut state = self.detector.state();
+        let mut state = self.detector.0.state.lock();
         if let Some(count) = state.follows.get_mut(&self.from_to) {
             *count -= 1;
             if *count == 0 {
@@ -264,7 +261,7 @@ mod tests {
         assert!(b.follows(&mapped.into()).unwrap().is_some());
         drop(dialed);
         assert!(b.follows(&at(101).into()).unwrap().is_none());
-        assert!(detector.state().follows.is_empty());
+        assert!(detector.0.state.lock().follows.is_empty());
     }
 
     #[tokio::test]

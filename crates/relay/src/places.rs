@@ -1,9 +1,10 @@
 //! Places of sessions: the limit on concurrent sessions, and the share of each listener in it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -75,16 +76,16 @@ impl Places {
 
     /// Registers a listener.
     pub(crate) fn join(&self) -> Arc<Share> {
-        let key = self.state().used.insert(0);
+        let key = self.0.state.lock().used.insert(0);
         Arc::new(Share { places: self.clone(), key })
     }
 
     pub(crate) fn used(&self) -> usize {
-        self.0.max - self.state().free
+        self.0.max - self.0.state.lock().free
     }
 
     pub(crate) fn stats(&self) -> LimitStats {
-        let state = self.state();
+        let state = self.0.state.lock();
         LimitStats { max_sessions: self.0.max, waiting: state.queue.len(), waits: state.waits }
     }
 
@@ -98,10 +99,6 @@ impl Places {
         if let Some((waited, _)) = self.0.log.rest(now) {
             warn_about_limit(self.0.max, self.stats().waiting, waited);
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,7 +144,7 @@ impl Share {
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
         let max_sessions = self.places.0.max;
         let (mut place, waiting) = {
-            let mut state = self.places.state();
+            let mut state = self.places.0.state.lock();
             if state.free > 0 && state.may_take(max_sessions, self.key) {
                 state.take(self.key);
                 return Place(Arc::clone(self));
@@ -183,14 +180,14 @@ impl Drop for Waiting<'_> {
             // The connection has received a place at the last moment, which goes to the next one.
             drop(Place(Arc::clone(self.share)));
         } else {
-            self.share.places.state().queue.retain(|waiter| !waiter.admit.is_closed());
+            self.share.places.0.state.lock().queue.retain(|waiter| !waiter.admit.is_closed());
         }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut state = self.places.state();
+        let mut state = self.places.0.state.lock();
         state.used.remove(self.key);
         // The shares of the other listeners are larger now.
         state.hand_out(self.places.0.max);
@@ -200,7 +197,7 @@ impl Drop for Share {
 impl Drop for Place {
     fn drop(&mut self) {
         let Share { places, key } = &*self.0;
-        let mut state = places.state();
+        let mut state = places.0.state.lock();
         state.free += 1;
         state.used[*key] -= 1;
         state.hand_out(places.0.max);
@@ -320,7 +317,7 @@ mod tests {
                 waiting = still;
                 prop_assert_eq!(places.used(), held.len());
                 prop_assert_eq!(places.stats().waiting, waiting.len());
-                let state = places.state();
+                let state = places.0.state.lock();
                 let blocked = |waiter: &Waiter| state.free == 0 || !state.may_take(max, waiter.key);
                 prop_assert!(state.queue.iter().all(blocked));
             }

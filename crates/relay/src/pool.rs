@@ -1,7 +1,9 @@
 //! Buffers and pipes for busy flows. A quiet flow does not hold any.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::sys::Pipe;
 
@@ -73,7 +75,7 @@ impl Pool {
     }
 
     fn lend(self: &Arc<Self>, index: usize) -> Lease {
-        let reused = lock(&self.free[index]).pop();
+        let reused = self.free[index].lock().pop();
         let bytes = reused.unwrap_or_else(|| vec![0; SIZES[index]].into_boxed_slice());
         self.lent_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
         Lease { bytes, index, pool: Arc::clone(self) }
@@ -82,17 +84,13 @@ impl Pool {
     /// Returns an empty pipe, or `None` if [`MAX_PIPES`] are in use or the system cannot open one.
     pub(crate) fn pipe(self: &Arc<Self>) -> Option<PipeLease> {
         if self.lent_pipes.fetch_add(1, Ordering::Relaxed) < MAX_PIPES
-            && let Some(pipe) = lock(&self.pipes).pop().or_else(|| Pipe::open(SIZES[Size::LARGEST.0]))
+            && let Some(pipe) = self.pipes.lock().pop().or_else(|| Pipe::open(SIZES[Size::LARGEST.0]))
         {
             return Some(PipeLease { pipe: Some(pipe), filled: 0, pool: Arc::clone(self) });
         }
         self.lent_pipes.fetch_sub(1, Ordering::Relaxed);
         None
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A borrowed buffer. Dropping it returns it to the pool.
@@ -107,7 +105,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         self.pool.lent_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-        let mut free = lock(&self.pool.free[self.index]);
+        let mut free = self.pool.free[self.index].lock();
         if free.len() * bytes.len() < KEPT_FREE {
             free.push(bytes);
         }
@@ -133,7 +131,7 @@ impl Drop for PipeLease {
     fn drop(&mut self) {
         self.pool.lent_pipes.fetch_sub(1, Ordering::Relaxed);
         let Some(pipe) = self.pipe.take().filter(|_| self.filled == 0) else { return };
-        let mut pipes = lock(&self.pool.pipes);
+        let mut pipes = self.pool.pipes.lock();
         if pipes.len() < KEPT_PIPES {
             pipes.push(pipe);
         }
@@ -180,7 +178,7 @@ mod tests {
         let pool = Pool::new(usize::MAX);
         let leases: Vec<_> = (0..100).map(|_| pool.lease(Size::LARGEST).expect("no limit")).collect();
         drop(leases);
-        assert_eq!(lock(&pool.free[3]).len(), KEPT_FREE / SIZES[3]);
+        assert_eq!(pool.free[3].lock().len(), KEPT_FREE / SIZES[3]);
         assert_eq!(pool.lent_bytes.load(Ordering::Relaxed), 0);
     }
 
@@ -192,11 +190,11 @@ mod tests {
         assert!(!pipes.is_empty() && pipes.len() <= MAX_PIPES);
         assert!(pool.pipe().is_none());
         pipes.truncate(1);
-        let kept = lock(&pool.pipes).len();
+        let kept = pool.pipes.lock().len();
         assert!(kept <= KEPT_PIPES);
         pipes[0].filled = 1;
         drop(pipes);
-        assert_eq!(lock(&pool.pipes).len(), kept);
+        assert_eq!(pool.pipes.lock().len(), kept);
         assert_eq!(pool.lent_pipes.load(Ordering::Relaxed), 0);
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -131,7 +132,7 @@ impl Resolver {
     /// Joins the look-up of this name if one is running. Otherwise waits for a free thread and begins one.
     async fn flight(&self, host: &str) -> Flight {
         let slots = {
-            let state = self.0.state();
+            let state = self.0.state.lock();
             if let Some(flight) = state.flights.get(host) {
                 return flight.clone();
             }
@@ -142,7 +143,7 @@ impl Resolver {
     }
 
     fn begin(&self, host: &str, slot: OwnedSemaphorePermit) -> Flight {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         // Another caller may have begun while this one waited for a thread.
         if let Some(flight) = state.flights.get(host) {
             return flight.clone();
@@ -166,13 +167,9 @@ impl Default for Resolver {
 
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolver").field("lookups", &self.0.state().flights.len()).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        f.debug_struct("Resolver")
+            .field("lookups", &self.0.state.lock().flights.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +201,7 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        let mut state = self.inner.state();
+        let mut state = self.inner.state.lock();
         state.flights.remove(&self.host);
         let Some(answer) = self.answer.take() else { return };
         if answer.is_err() {

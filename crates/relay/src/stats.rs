@@ -4,9 +4,10 @@ mod ends;
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use slab::Slab;
 
 pub use self::ends::Ends;
@@ -75,13 +76,13 @@ impl SessionTracker {
     #[must_use]
     pub fn part(&self) -> Self {
         let part = Self::new();
-        self.sessions().parts.push(part.clone());
+        self.0.lock().parts.push(part.clone());
         part
     }
 
     /// Returns the totals of all sessions so far.
     pub fn stats(&self) -> RelayStats {
-        let sessions = self.sessions();
+        let sessions = self.0.lock();
         let mut totals = sessions.ended;
         totals.active += sessions.open.len();
         sessions.open.iter().for_each(|(_, session)| totals.bytes += session.bytes());
@@ -91,7 +92,7 @@ impl SessionTracker {
 
     /// Returns up to `limit` open sessions.
     pub fn open(&self, limit: usize) -> Vec<Arc<OpenSession>> {
-        self.sessions().open.iter().take(limit).map(|(_, session)| Arc::clone(session)).collect()
+        self.0.lock().open.iter().take(limit).map(|(_, session)| Arc::clone(session)).collect()
     }
 
     pub(crate) fn begin(&self, id: u64, downstream: Peer) -> SessionGuard {
@@ -103,15 +104,11 @@ impl SessionTracker {
             to_upstream: AtomicU64::new(0),
             to_downstream: AtomicU64::new(0),
         });
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         sessions.ended.sessions += 1;
         let key = sessions.open.insert(Arc::clone(&session));
         drop(sessions);
         SessionGuard { live: Some(self.clone()), key, session }
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,7 +173,7 @@ impl SessionGuard {
 
     fn unregister(&mut self, summary: Option<&SessionSummary>) {
         let Some(live) = self.live.take() else { return };
-        let mut sessions = live.sessions();
+        let mut sessions = live.0.lock();
         let session = sessions.open.remove(self.key);
         sessions.ended.bytes += session.bytes();
         if let Some(summary) = summary {

@@ -2,9 +2,9 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl Throttle {
     /// Returns the number of lines that this line stands for, itself included, or `None` if the caller must not write
     /// it. In that case, `reason` is kept for [`rest`](Self::rest).
     pub fn pass(&self, now: Instant, reason: &str) -> Option<u64> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if self.is_early(&state, now) {
             state.count += 1;
             reason.clone_into(&mut state.reason);
@@ -58,7 +58,7 @@ impl Throttle {
     /// has passed. They then count as written. With `None` for `now`, the interval need not have passed: use it at the
     /// end, when no later line follows.
     pub fn rest(&self, now: Option<Instant>) -> Option<(u64, String)> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if now.is_some_and(|now| self.is_early(&state, now)) {
             return None;
         }
@@ -80,10 +80,6 @@ impl Throttle {
         self.is_counting.store(false, Ordering::Relaxed);
         let (count, reason) = (mem::take(&mut state.count), mem::take(&mut state.reason));
         (count > 0).then_some((count, reason))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

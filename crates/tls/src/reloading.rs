@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
@@ -74,17 +75,13 @@ impl<T> Latest<T> {
     /// Reads the files, or returns their last usable contents.
     fn get(&self) -> Arc<T> {
         match (self.read)() {
-            Ok(read) => *self.lock() = Arc::new(read),
+            Ok(read) => *self.last.lock() = Arc::new(read),
             Err(error) => {
                 let error = fault_proxy_relay::error_chain(&error);
                 warn!(error, "TLS files not read again, using what was read last");
             }
         }
-        Arc::clone(&self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<T>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(&self.last.lock())
     }
 }
 

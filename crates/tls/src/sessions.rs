@@ -1,8 +1,8 @@
 //! TLS sessions that can be resumed.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
@@ -24,36 +24,30 @@ struct Known {
     tickets: VecDeque<Tls13ClientSessionValue>,
 }
 
-impl Sessions {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A connector has one name, so the names do not matter.
 impl ClientSessionStore for Sessions {
     fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
-        self.known().group = Some(group);
+        self.0.lock().group = Some(group);
     }
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
-        self.known().group
+        self.0.lock().group
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
-        self.known().tls12 = Some(value);
+        self.0.lock().tls12 = Some(value);
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.known().tls12.clone()
+        self.0.lock().tls12.clone()
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
-        self.known().tls12 = None;
+        self.0.lock().tls12 = None;
     }
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
-        let tickets = &mut self.known().tickets;
+        let tickets = &mut self.0.lock().tickets;
         if tickets.len() == MAX_TICKETS {
             tickets.pop_front();
         }
@@ -61,6 +55,6 @@ impl ClientSessionStore for Sessions {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.known().tickets.pop_back()
+        self.0.lock().tickets.pop_back()
     }
 }

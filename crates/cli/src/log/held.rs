@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tracing_appender::non_blocking::NonBlocking;
 
 /// Maximum number of records that are kept.
@@ -59,22 +60,18 @@ impl Records {
 
 impl Stderr {
     pub(super) fn hold(&self) -> HeldLog {
-        self.lock().get_or_insert_default();
+        self.0.held.lock().get_or_insert_default();
         HeldLog(self.clone())
     }
 
     /// Waits until the thread of `lines` has written all its records to this writer. Gives up after the time.
     pub(super) fn wait_written(&self, lines: &NonBlocking, timeout: Duration) {
-        let marks = self.0.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.0.marks.lock();
         let before = *marks;
         if lines.clone().write_all(MARK).is_ok() {
             let waits = |marks: &mut u64| *marks == before;
-            drop(self.0.mark_arrived.wait_timeout_while(marks, timeout, waits));
+            let _ = self.0.mark_arrived.wait_while_for(&mut marks, waits, timeout);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Records>> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,11 +79,11 @@ impl Write for Stderr {
     /// Writes one record.
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         if record == MARK {
-            *self.0.marks.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            *self.0.marks.lock() += 1;
             self.0.mark_arrived.notify_all();
             return Ok(record.len());
         }
-        match &mut *self.lock() {
+        match &mut *self.0.held.lock() {
             Some(records) => records.push(String::from_utf8_lossy(record).into_owned()),
             None => io::stderr().write_all(record)?,
         }
@@ -106,13 +103,13 @@ pub struct HeldLog(Stderr);
 impl HeldLog {
     /// Returns the last lines, the oldest first. They may contain escape sequences for colors.
     pub fn last(&self, count: usize) -> Vec<String> {
-        self.0.lock().as_ref().map(|records| records.last(count)).unwrap_or_default()
+        self.0.0.held.lock().as_ref().map(|records| records.last(count)).unwrap_or_default()
     }
 }
 
 impl Drop for HeldLog {
     fn drop(&mut self) {
-        let mut records = self.0.lock();
+        let mut records = self.0.0.held.lock();
         if let Some(records) = records.take() {
             // Ignore a closed stderr.
             records.write_to(&mut io::stderr()).ok();
@@ -156,7 +153,7 @@ mod tests {
             assert_eq!(held.last(1), [format!("{round} 199")]);
         }
         // The test must not write to stderr.
-        stderr.lock().as_mut().unwrap().latest.clear();
+        stderr.0.held.lock().as_mut().unwrap().latest.clear();
     }
 
     #[test]
@@ -166,8 +163,8 @@ mod tests {
         stderr.write_all(b"kept\n").unwrap();
         assert_eq!(held.last(5), ["kept"]);
         // The test must not write to stderr.
-        stderr.lock().as_mut().unwrap().latest.clear();
+        stderr.0.held.lock().as_mut().unwrap().latest.clear();
         drop(held);
-        assert!(stderr.lock().is_none());
+        assert!(stderr.0.held.lock().is_none());
     }
 }

@@ -1,14 +1,15 @@
 //! Activity of a connection of the HTTP server.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Activity of a connection: whether it waits for its client, and since when. Clones share it.
@@ -38,18 +39,18 @@ impl Activity {
     /// Returns true if a request is in progress, and the time of the last progress. A request with an
     /// incomplete body still waits for its client and is not in progress.
     pub(super) fn state(&self) -> (bool, Instant) {
-        let state = self.lock();
+        let state = self.state.lock();
         (state.is_working, state.since)
     }
 
     /// Returns true if the head of a request has arrived.
     pub(super) fn has_request(&self) -> bool {
-        self.lock().has_asked
+        self.state.lock().has_asked
     }
 
     /// Wraps the body of a request to observe its progress.
     pub(super) fn request(&self, request: Request<Incoming>) -> Request<Body> {
-        self.lock().has_asked = true;
+        self.state.lock().has_asked = true;
         request.map(|body| self.follow(Body::new(body), true))
     }
 
@@ -67,10 +68,6 @@ impl Activity {
         mark.moved();
         Body::new(TrackedBody { body, mark })
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Guard that records the end of a body when it is dropped.
@@ -81,13 +78,13 @@ struct Mark {
 
 impl Mark {
     fn moved(&self) {
-        self.activity.lock().since = Instant::now();
+        self.activity.state.lock().since = Instant::now();
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        let mut state = self.activity.lock();
+        let mut state = self.activity.state.lock();
         state.is_working = self.works_after;
         state.since = Instant::now();
     }

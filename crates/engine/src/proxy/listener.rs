@@ -1,6 +1,6 @@
 //! The listeners of a proxy, which a fault may close.
 
-use super::shared::{Listeners, lock};
+use super::shared::Listeners;
 use super::{Faults, Shared};
 use crate::timer::Timers;
 
@@ -28,7 +28,7 @@ impl ListenerHandle {
     /// Reports whether the listener is open.
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
-        lock(&listeners.are_open)[self.key] = is_open;
+        listeners.are_open.lock()[self.key] = is_open;
         listeners.changed.notify_waiters();
     }
 
@@ -40,7 +40,7 @@ impl ListenerHandle {
 impl Drop for ListenerHandle {
     fn drop(&mut self) {
         let listeners = self.listeners();
-        lock(&listeners.are_open).remove(self.key);
+        listeners.are_open.lock().remove(self.key);
         listeners.changed.notify_waiters();
     }
 }
@@ -49,7 +49,7 @@ impl Faults {
     /// Registers a listener that is open. It must close and open as [`is_refusing`](Self::is_refusing)
     /// requires.
     pub fn listener(&self) -> ListenerHandle {
-        let key = lock(&self.shared.listeners.are_open).insert(true);
+        let key = self.shared.listeners.are_open.lock().insert(true);
         ListenerHandle { faults: self.clone(), key }
     }
 
@@ -64,7 +64,7 @@ impl Faults {
             let mut changed = std::pin::pin!(listeners.changed.notified());
             changed.as_mut().enable();
             let is_open = !self.is_refusing();
-            if lock(&listeners.are_open).iter().all(|(_, open)| *open == is_open) {
+            if listeners.are_open.lock().iter().all(|(_, open)| *open == is_open) {
                 return;
             }
             changed.await;

@@ -1,11 +1,12 @@
 //! State that the sessions of a proxy share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use fault_proxy_protocol::Protocol;
+use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 
@@ -67,7 +68,7 @@ impl Shared {
 
     /// Replaces the plan, then wakes all watchers.
     pub(super) fn replace(&self, faults: Vec<Fault>) {
-        let changing = lock(&self.changing);
+        let changing = self.changing.lock();
         self.change(faults);
         drop(changing);
         self.wake();
@@ -75,8 +76,8 @@ impl Shared {
 
     /// Sets the protocol of sessions that begin from now on.
     pub(super) fn set_protocol(&self, protocol: Option<Protocol>) {
-        let changing = lock(&self.changing);
-        if std::mem::replace(&mut *lock(&self.protocol), protocol) != protocol {
+        let changing = self.changing.lock();
+        if std::mem::replace(&mut *self.protocol.lock(), protocol) != protocol {
             self.change(self.plan().iter().map(|entry| entry.fault.clone()).collect());
         }
         drop(changing);
@@ -91,34 +92,34 @@ impl Shared {
     /// Returns the protocol that a new session reads, or `None` if it does not read its requests.
     #[cfg(feature = "relay")]
     pub(crate) fn read_protocol(&self) -> Option<Protocol> {
-        (*lock(&self.protocol)).filter(|_| self.reads_requests.load(Ordering::Relaxed))
+        (*self.protocol.lock()).filter(|_| self.reads_requests.load(Ordering::Relaxed))
     }
 
     /// Replaces the plan.
     fn change(&self, faults: Vec<Fault>) {
-        let protocol = *lock(&self.protocol);
+        let protocol = *self.protocol.lock();
         let next =
             plan::next(&self.plan(), faults, protocol, self.engine.now(), |name| self.engine.buckets(name));
         if next.iter().any(|entry| entry.on.is_some()) {
             self.read_requests();
         }
-        *lock(&self.plan) = next;
+        *self.plan.lock() = next;
         self.version.fetch_add(1, Ordering::Release);
     }
 
     fn wake(&self) {
         self.listeners.changed.notify_waiters();
-        let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
+        let watchers: Vec<_> = self.watchers.lock().iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        Arc::clone(&lock(&self.plan))
+        Arc::clone(&self.plan.lock())
     }
 
     /// Begins a session. It gets the next number, and faults with a selection count it.
     pub(crate) fn begin_session(&self) -> SessionContext {
-        let mut number = lock(&self.sessions);
+        let mut number = self.sessions.lock();
         *number += 1;
         let settings = &self.engine.settings;
         let mut context = SessionContext {
@@ -196,10 +197,6 @@ pub(super) struct Listeners {
     pub(super) changed: Notify,
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Registration of a task that is woken when the plan changes.
 #[derive(Debug)]
 pub(crate) struct Watcher {
@@ -218,10 +215,10 @@ impl Watcher {
             Some((_, waker)) if waker.will_wake(cx.waker()) => {}
             Some((key, waker)) => {
                 waker.clone_from(cx.waker());
-                lock(&self.faults.watchers)[*key].clone_from(cx.waker());
+                self.faults.watchers.lock()[*key].clone_from(cx.waker());
             }
             None => {
-                let key = lock(&self.faults.watchers).insert(cx.waker().clone());
+                let key = self.faults.watchers.lock().insert(cx.waker().clone());
                 self.registered = Some((key, cx.waker().clone()));
             }
         }
@@ -231,7 +228,7 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         if let Some((key, _)) = &self.registered {
-            lock(&self.faults.watchers).remove(*key);
+            self.faults.watchers.lock().remove(*key);
         }
     }
 }

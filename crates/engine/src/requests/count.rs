@@ -1,10 +1,11 @@
 //! Counters of requests, by their kind.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fault_proxy_protocol::OpaqueReason;
+use parking_lot::Mutex;
 
 use crate::stats::{DurationCounters, DurationHistogram, Quantiles};
 
@@ -73,7 +74,7 @@ pub(super) struct NewCounts {
 impl RequestCounters {
     /// Returns the counters of this kind, and creates them if there are not too many.
     pub(super) fn of(&self, kind: &str) -> Arc<KindCounters> {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock();
         if let Some(counters) = kinds.iter().find(|counters| *counters.kind == *kind) {
             return Arc::clone(counters);
         }
@@ -100,13 +101,13 @@ impl RequestCounters {
 
     /// Returns the durations of the requests of each kind.
     pub(crate) fn durations(&self) -> Vec<(Arc<str>, DurationHistogram)> {
-        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kinds = self.kinds.lock().clone();
         kinds.iter().map(|counters| (Arc::clone(&counters.kind), counters.duration.load())).collect()
     }
 
     /// Returns the counts of each kind, in the order of their names.
     pub(crate) fn stats(&self) -> Vec<RequestStats> {
-        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kinds = self.kinds.lock().clone();
         let mut stats: Vec<_> = kinds.iter().map(|counters| counters.stats()).collect();
         stats.sort_by(|one, other| one.kind.cmp(&other.kind));
         stats

@@ -3,12 +3,13 @@
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use fault_proxy_protocol::Protocol;
 use fault_proxy_relay::{BoxStream, Stream};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -79,17 +80,13 @@ impl RequestStream {
         Some(&mut waiting.inserted)
     }
 
-    fn requests(&self) -> MutexGuard<'_, Requests> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns true if there is nothing to do before more bytes are received. Reads no clock.
     fn awaits_more(&self) -> bool {
         self.held.is_empty()
             && self.waiting.is_none()
             && self.end.is_none()
             && self.session().ended().is_none()
-            && self.requests().awaits_more(self.direction)
+            && self.requests.lock().awaits_more(self.direction)
     }
 
     /// Does what is due until bytes may pass: how many of those that are held. Ready with `None`: inserted bytes are to pass, more bytes are
@@ -104,7 +101,7 @@ impl RequestStream {
                 return Poll::Ready(None);
             }
             let now = self.session().faults.engine.now();
-            let output = self.requests().output(self.direction, now);
+            let output = self.requests.lock().output(self.direction, now);
             match output {
                 Output::Pass(len) => return Poll::Ready(Some(len)),
                 Output::More => return Poll::Ready(None),
@@ -112,7 +109,7 @@ impl RequestStream {
                 Output::Insert(bytes) => self.waiting().inserted = bytes,
                 Output::Drop(len) => {
                     self.held.advance(len);
-                    self.requests().on_dropped(self.direction, len);
+                    self.requests.lock().on_dropped(self.direction, len);
                 }
                 Output::End(end) => {
                     self.session().end(end);
@@ -136,7 +133,7 @@ impl RequestStream {
         let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
         if result.is_err() || buf.filled().len() == before {
             let now = self.session().faults.engine.now();
-            self.requests().on_end(self.direction, now, result.is_ok());
+            self.requests.lock().on_end(self.direction, now, result.is_ok());
             self.end = Some(result);
         } else {
             self.on_received(cx, buf, before);
@@ -151,7 +148,7 @@ impl RequestStream {
     fn on_received(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>, before: usize) {
         let now = self.inner.last_arrival();
         let received = &buf.filled()[before..];
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         if requests.on_received(self.direction, now, received) {
             // One task polls both directions.
             cx.waker().wake_by_ref();
@@ -175,7 +172,7 @@ impl RequestStream {
             if let Some(inserted) = self.inserted() {
                 let len = inserted.len().min(buf.remaining());
                 buf.put_slice(&inserted.split_to(len));
-                self.requests().on_inserted(self.direction, len);
+                self.requests.lock().on_inserted(self.direction, len);
                 return Poll::Ready(Ok(()));
             }
             match due {
@@ -183,7 +180,7 @@ impl RequestStream {
                     let len = len.min(buf.remaining());
                     buf.put_slice(&self.held[..len]);
                     self.held.advance(len);
-                    self.requests().on_passed(self.direction, len);
+                    self.requests.lock().on_passed(self.direction, len);
                     if self.held.is_empty() {
                         self.held = BytesMut::new();
                     }
@@ -225,7 +222,7 @@ impl AsyncWrite for RequestStream {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
         let now = || this.session().faults.engine.now();
-        this.requests().on_written(this.direction.opposite(), now, written);
+        this.requests.lock().on_written(this.direction.opposite(), now, written);
         Poll::Ready(Ok(written))
     }
 
@@ -244,7 +241,7 @@ impl Stream for RequestStream {
     }
 
     fn as_tcp(&self) -> Option<&TcpStream> {
-        if self.requests().is_transparent() { self.inner.as_tcp() } else { None }
+        if self.requests.lock().is_transparent() { self.inner.as_tcp() } else { None }
     }
 
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

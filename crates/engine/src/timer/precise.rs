@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -68,7 +69,7 @@ impl TimerDriver {
 
 impl Drop for TimerDriver {
     fn drop(&mut self) {
-        let closed = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = self.queue.0.lock().take();
         for waker in closed.into_iter().flat_map(|open| open.wakers.into_values()) {
             waker.wake();
         }
@@ -90,7 +91,7 @@ impl Queue {
     /// `work` must neither wake nor drop a waker: either may run code of a task, which may call this function
     /// again.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut Open) -> R) -> Option<R> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+        self.0.lock().as_mut().map(work)
     }
 }
 

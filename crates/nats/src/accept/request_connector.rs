@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, error_chain};
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::responder::Responder;
@@ -82,7 +83,7 @@ impl RequestConnector {
 impl Connector for RequestConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let opening = self.opening.lock().take();
             let opening = opening.ok_or_else(|| {
                 ConnectError::Refused("a connector of a request connects only once".to_owned())
             })?;

@@ -1,12 +1,13 @@
 //! Events of async-nats about its connection: the status that sessions watch, and the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ClientError, ConnectErrorKind, Event, Server, ServerError};
 use fault_proxy_relay::Throttle;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -121,7 +122,7 @@ impl Observer {
 
     /// Records that the program is about to end the connection to make a new one.
     pub(super) fn expect_reconnect(&self) {
-        self.log().is_expected = true;
+        self.log.lock().is_expected = true;
     }
 
     /// Logs a change of the maximum message size. A change soon after another one is logged by a later call, unless it
@@ -129,7 +130,7 @@ impl Observer {
     pub(super) fn report_limit(&self) {
         let Some(link) = self.link.get().and_then(Weak::upgrade) else { return };
         let max_message = link.max_message();
-        let mut log = self.log();
+        let mut log = self.log.lock();
         let before = *log.max_message.get_or_insert(max_message);
         let is_decisive = (max_message < MIN_MESSAGE) != (before < MIN_MESSAGE);
         if max_message == before || (log.limits.pass(Instant::now(), "").is_none() && !is_decisive) {
@@ -173,7 +174,7 @@ impl Observer {
 
     fn log_event(&self, event: &Event) {
         let now = Instant::now();
-        let mut log = self.log();
+        let mut log = self.log.lock();
         log.has_error |= matches!(event, Event::ServerError(_));
         match event {
             Event::Connected => {
@@ -225,7 +226,7 @@ impl Observer {
     pub(super) fn report_failures(&self, pool: &[Server]) {
         for server in pool {
             if let Some(error) = server.last_error.as_ref().filter(|_| server.failed_attempts > 0)
-                && let Some(more) = self.log().failed.pass()
+                && let Some(more) = self.log.lock().failed.pass()
             {
                 warn!(%server, error, more, "NATS connection failed, trying again");
             }
@@ -250,10 +251,6 @@ impl Observer {
         } else if let Some(more) = log.refused_messages.pass() {
             warn!(more, "NATS refused a message as too long, sending shorter ones");
         }
-    }
-
-    fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

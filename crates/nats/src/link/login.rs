@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_nats::{Auth, AuthError};
 use nkeys::KeyPair;
+use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::{Credential, LinkError, NatsOptions};
@@ -56,7 +56,7 @@ impl Login {
     ///
     /// Returns an error if the nkey is not a seed.
     pub(super) fn auth(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(path) = &self.file {
             match state.secret.read_again(path) {
                 Ok(secret) if secret != state.secret => {
@@ -72,10 +72,6 @@ impl Login {
             }
         }
         state.secret.auth(nonce)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

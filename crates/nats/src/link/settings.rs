@@ -1,9 +1,10 @@
 //! Settings of async-nats.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::ConnectOptions;
+use parking_lot::Mutex;
 
 use super::choose::{CONNECT_TIMEOUT, Chooser, reconnect_delay};
 use super::events::Observer;
@@ -87,7 +88,7 @@ struct ShortConnections(Mutex<(Option<Instant>, usize)>);
 impl ShortConnections {
     /// Returns how many there were before this attempt to connect again. Attempts count from 1 for each loss.
     fn before(&self, attempt: usize, now: Instant) -> usize {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.0.lock();
         let (last, short) = &mut *counted;
         if attempt <= 1 {
             let is_short = last.is_some_and(|last| now.saturating_duration_since(last) < SHORT);

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Permission, PermissionTracker, lock, reason};
+use super::{Permission, PermissionTracker, reason};
 use crate::connect::refusals::Refusals;
 use crate::handshake::Reply;
 use crate::id::InstanceId;
@@ -63,7 +63,7 @@ impl PermissionTracker {
             return None;
         }
         let missing: Vec<_> = self.missing.borrow().iter().cloned().collect();
-        let mut reported = lock(&self.reported);
+        let mut reported = self.reported.lock();
         let is_new = *reported != missing;
         reported.clone_from(&missing);
         (is_new && !missing.is_empty()).then(|| reason("client", &missing))
@@ -71,7 +71,7 @@ impl PermissionTracker {
 
     /// Returns the peers of open sessions, and of sessions that have ended without notifying them.
     fn take_peers(&self) -> Vec<InstanceId> {
-        let mut peers = std::mem::take(&mut *lock(&self.left));
+        let mut peers = std::mem::take(&mut *self.left.lock());
         peers.extend(self.open_sessions().iter().filter_map(|session| session.peer));
         peers.sort_unstable();
         peers.dedup();

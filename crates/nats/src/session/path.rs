@@ -5,9 +5,11 @@
 //! `ProbeRTT`): if no round trip was as short as the shortest for a while, all sessions of the connection let the queue
 //! drain and measure again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::round::{RoundTrip, bytes_per_second};
 use crate::link::MIN_MESSAGE;
@@ -105,7 +107,7 @@ impl PathState {
 
     /// Records the beginning of a session. Some time after one was lost, longer messages are tried again.
     pub(super) fn on_session(&self, now: Duration) {
-        if now > self.lock().trial_lost + LIMIT_MEMORY {
+        if now > self.inner.lock().trial_lost + LIMIT_MEMORY {
             self.max_trial.store(usize::MAX, Ordering::Relaxed);
         }
     }
@@ -142,14 +144,14 @@ impl PathState {
 
     /// Records that the trial was lost: the maximum size stays as it is.
     pub(super) fn on_trial_lost(&self, now: Duration) {
-        self.lock().trial_lost = now;
+        self.inner.lock().trial_lost = now;
         self.max_trial.fetch_min(self.max_message(), Ordering::Relaxed);
         self.end_trial();
     }
 
     /// Records that the NATS connection of an end was lost. A trial that was lost with it may be repeated.
     pub(super) fn on_outage(&self, now: Duration) {
-        if now < self.lock().trial_lost + OUTAGE_REPORT_DELAY {
+        if now < self.inner.lock().trial_lost + OUTAGE_REPORT_DELAY {
             self.max_trial.store(usize::MAX, Ordering::Relaxed);
         }
     }
@@ -162,13 +164,13 @@ impl PathState {
 
     /// Returns true if data has queued on the path recently.
     pub(super) fn is_congested(&self, now: Duration) -> bool {
-        self.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
+        self.inner.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
     }
 
     /// Records a round trip that ended now, the bytes since the session's last one, and the rate of the session in bytes
     /// per second.
     pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip, bytes: u64, rate: u64) -> Estimate {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.bytes += bytes;
         let elapsed = now.saturating_sub(inner.since);
         if elapsed >= RATE_INTERVAL {
@@ -201,9 +203,5 @@ impl PathState {
             }
         }
         Estimate { min_rtt, rate: inner.rate, mean_rate: inner.mean_rate.unwrap_or(rate) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,7 +34,7 @@ impl Script {
             called.send(host.to_owned()).ok();
             if host.starts_with("slow") {
                 // Ends when the sender is dropped.
-                closed.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+                closed.lock().recv().ok();
             }
             count.fetch_sub(1, Ordering::Relaxed);
             match host {

@@ -47,7 +47,7 @@ struct Logged(u32, Arc<Log>);
 
 impl Wake for Logged {
     fn wake(self: Arc<Self>) {
-        self.1.0.lock().unwrap().push(self.0);
+        self.1.0.lock().push(self.0);
     }
 }
 
@@ -57,10 +57,10 @@ impl Log {
     }
 
     async fn reaches(&self, length: usize) -> Vec<u32> {
-        while self.0.lock().unwrap().len() < length {
+        while self.0.lock().len() < length {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
@@ -157,7 +157,7 @@ async fn timers_that_lose_their_driver_turn_coarse() {
     let deadline = TokioInstant::now() + HOUR;
     assert_eq!(poll(deadline), Poll::Pending);
     drop(driver);
-    assert_eq!(*log.0.lock().unwrap(), [0], "woken, to wait in another way");
+    assert_eq!(*log.0.lock(), [0], "woken, to wait in another way");
     assert_eq!(poll(deadline), Poll::Pending);
     assert_eq!(poll(TokioInstant::now() + Duration::from_millis(5)), Poll::Pending);
     soon(log.reaches(2)).await;
@@ -172,7 +172,7 @@ fn a_woken_task_may_come_back_to_the_queue() {
     struct ClosesEntry(Mutex<Option<Entry>>, AtomicUsize);
     impl Wake for ClosesEntry {
         fn wake(self: Arc<Self>) {
-            self.0.lock().unwrap().take();
+            self.0.lock().take();
             self.1.fetch_add(1, Ordering::Relaxed);
         }
     }
