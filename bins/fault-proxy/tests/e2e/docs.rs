@@ -9,7 +9,7 @@ use crate::support::{BINARY, printed};
 use crate::{npm_package, python_package};
 use serde_json::json;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, Redis, clients, free_port};
+use testkit::{Certificates, Postgres, clients, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
@@ -64,13 +64,6 @@ fn a_lost_commit_is_committed_twice() {
 #[test]
 fn a_first_fault_takes_seconds() {
     assert_eq!(Reader::of_section("../README.md", "A first fault in 20 seconds", programs()).follow(), 8);
-}
-
-#[test]
-fn a_breaking_point_is_found() {
-    let server = Redis::start();
-    let reader = Reader::of_section("../README.md", "Find the breaking point", programs());
-    assert_eq!(reader.with_server(6379, server.port()).follow(), 1);
 }
 
 #[test]
