@@ -15,9 +15,9 @@ use super::{LinkError, NatsOptions};
 /// s for which a NATS server may delay a publisher before it disconnects the subscriber that is too slow.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 
-/// Maximum number of commands that wait for the socket. Beyond it, `publish` waits. With messages of 64 KiB, that is 16
-/// MiB.
-const QUEUED_COMMANDS: usize = 256;
+/// Maximum number of commands that wait for the socket. Beyond it, `publish` waits. If NATS lowers its limit for the size
+/// of messages, it ends a connection for each longer message that is already in this queue.
+const QUEUED_COMMANDS: usize = 32;
 
 /// Returns the options of async-nats. The others keep their defaults: 65,536 messages may wait in a subscription,
 /// servers of the cluster are discovered, and reconnecting does not end.
