@@ -79,8 +79,8 @@ impl Responses {
                 State::Type => match self.whole_reply(bytes, session) {
                     // Nearly all replies are of this kind.
                     Some(length) => {
-                        let reply =
-                            if bytes.starts_with(b"+QUEUED\r") { Reply::Queued } else { Reply::Success };
+                        let is_queued = bytes[..length] == *b"+QUEUED\r\n";
+                        let reply = if is_queued { Reply::Queued } else { Reply::Success };
                         self.message = Message { begin: self.offset, reply, ..Message::default() };
                         self.begin_response(session, sink)?;
                         self.offset += length as u64;

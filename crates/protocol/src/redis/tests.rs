@@ -131,6 +131,17 @@ fn a_transaction_tells_what_was_queued_and_whether_it_was_executed() {
 }
 
 #[test]
+fn a_status_that_only_begins_with_queued_is_another_one() {
+    for status in ["+QUEUED\r!\r\n", "+QUEUED\r\r\n", "+QUEUED!\r\n", "+QUEUE\r\n"] {
+        let turns = [client(&command(&["GET", "a"])), server(status)];
+        for pieces in [&[usize::MAX][..], &[1]] {
+            let seen = events(Protocol::Redis, &turns, pieces);
+            assert!(seen.last().expect("events").ends_with(": done 1 success"), "{status:?}: {seen:?}");
+        }
+    }
+}
+
+#[test]
 fn published_messages_are_not_responses() {
     let message = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n";
     let confirmed =
