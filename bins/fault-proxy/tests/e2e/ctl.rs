@@ -157,7 +157,7 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         (&["fault", "add", "database", "blackhole", "schedule=foo"], "\n  foo\n  ^^^\nhint: "),
     ] {
         let ended = with_token(args);
-        // What `ctl` refuses itself is wrong usage.
+        // Attributes that `ctl` refuses itself are wrong usage.
         let code = if ended.stderr.contains("\nUsage: fault-proxy ctl ") { 2 } else { 1 };
         assert_eq!(ended.code, Some(code), "{args:?}");
         assert!(

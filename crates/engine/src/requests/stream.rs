@@ -143,7 +143,7 @@ impl RequestStream {
 
     /// Reads the bytes of `buf` behind `before`, and keeps those there that may pass immediately.
     ///
-    /// Most polls find no bytes. This is not a part of them, so that they need few instructions of the cache.
+    /// Most polls are pending. This function is not inlined, so that its code does not displace theirs in the cache.
     #[inline(never)]
     fn on_received(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>, before: usize) {
         let now = self.inner.last_arrival();
