@@ -34,7 +34,7 @@ struct Scale {
 }
 
 // Many short rounds, because the speed differs from one start of the programs to the next by more than within a run.
-const FULL: Scale = Scale { rounds: 75, seconds: 1, requests: 600_000 };
+const FULL: Scale = Scale { rounds: 40, seconds: 1, requests: 600_000 };
 const QUICK: Scale = Scale { rounds: 1, seconds: 1, requests: 300_000 };
 
 /// Target, relative to the same mapping without the fault.
