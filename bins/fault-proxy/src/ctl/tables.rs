@@ -51,7 +51,8 @@ fn with_attributes(what: String, fault: Value) -> String {
 /// Returns the fault with attributes and a time to live in the units in which the user gave them.
 fn as_given(fault: &Value, given: &[(String, String)], ttl: Option<&str>) -> Value {
     let mut fault = fault.clone();
-    for (name, text) in given.iter().filter(|(_, text)| text.parse::<f64>().is_err()) {
+    // If an attribute is given twice, the last value is set.
+    for (name, text) in given.iter().rev().filter(|(_, text)| text.parse::<f64>().is_err()) {
         let shown = fault["attributes"].get_mut(name.replace('-', "_"));
         if let Some(shown) = shown.filter(|shown| shown.is_number()) {
             *shown = text.as_str().into();

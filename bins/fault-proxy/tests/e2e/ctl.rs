@@ -47,6 +47,7 @@ fn an_answer_keeps_the_units_that_were_given() {
         (&["bandwidth", "rate=1", "unit=mbit/s"], "rate=1 unit=mbit/s"),
         (&["latency", "mean=60000ms", "stddev=1.5s"], "mean=60000ms stddev=1.5s"),
         (&["latency", "latency=2s", "--stream", "upstream"], "jitter=0ms latency=2s"),
+        (&["slow-open", "delay=1s", "delay=2s"], "delay=2s"),
     ] {
         let answer = ctl.says(&[&["fault", "add", "db"], fault].concat());
         assert_eq!(answer.trim_end().split_once(": ").map(|(_, shown)| shown), Some(expected), "{answer}");
