@@ -245,8 +245,10 @@ impl Stream for RequestStream {
     }
 
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The steps that are due may end the session.
-        let _ = self.poll_due(cx);
+        // The steps that are due may end the session. Most calls find no steps.
+        if !self.awaits_more() {
+            let _ = self.poll_due(cx);
+        }
         self.inner.poll_terminated(cx)
     }
 }
