@@ -372,6 +372,20 @@ impl Got {
     }
 }
 
+/// Reads from both streams for this time.
+async fn read_both(
+    time: Duration,
+    (down, requests): (&mut (impl AsyncRead + Unpin), &mut Got),
+    (up, responses): (&mut (impl AsyncRead + Unpin), &mut Got),
+) {
+    let both = poll_fn(|cx| {
+        requests.poll_from(cx, down);
+        responses.poll_from(cx, up);
+        Poll::<()>::Pending
+    });
+    _ = timeout(time, both).await;
+}
+
 /// A peer that has reset its connection does not receive data any more. Data that it sent before still
 /// arrives, with the same delay.
 #[tokio::test(start_paused = true)]
@@ -384,12 +398,7 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };
         let (mut requests, mut responses) = (Got::default(), Got::default());
         let mut relay = async |time: Duration| {
-            let both = poll_fn(|cx| {
-                requests.poll_from(cx, &mut down);
-                responses.poll_from(cx, &mut up);
-                Poll::<()>::Pending
-            });
-            _ = timeout(time, both).await;
+            read_both(time, (&mut down, &mut requests), (&mut up, &mut responses)).await;
             let (from_sender, for_sender) =
                 if client_resets { (&requests, &responses) } else { (&responses, &requests) };
             assert!(for_sender.0.is_empty() && for_sender.1.is_none());
@@ -424,12 +433,7 @@ async fn a_session_ends_once_both_peers_have_reset() {
         let (mut first, mut second) = if client_is_first { (client, server) } else { (server, client) };
         let (mut requests, mut responses) = (Got::default(), Got::default());
         let mut relay = async |time: Duration| {
-            let both = poll_fn(|cx| {
-                requests.poll_from(cx, &mut down);
-                responses.poll_from(cx, &mut up);
-                Poll::<()>::Pending
-            });
-            _ = timeout(time, both).await;
+            read_both(time, (&mut down, &mut requests), (&mut up, &mut responses)).await;
             assert!(requests.0.is_empty() && responses.0.is_empty());
             [requests.1, responses.1]
         };
