@@ -47,6 +47,7 @@ mod log;
 mod loops;
 mod margin;
 mod margin_causes;
+mod margin_runs;
 mod metrics;
 mod names;
 mod npm_package;
