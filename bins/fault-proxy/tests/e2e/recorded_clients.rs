@@ -26,7 +26,7 @@ fn assert_identical(scheme: &str, server: SocketAddr, delayed: &str, use_client:
         let index = index.unwrap_or_else(|| panic!("{}", recording.requests.escape_ascii()));
         servers.swap_remove(index);
     }
-    assert_eq!(proxy.count("WARN"), 0, "the proxy reads all sessions: {}", proxy.stderr());
+    assert_eq!(proxy.count_to_the_end("WARN"), 0, "the proxy reads all sessions: {}", proxy.stderr());
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -106,7 +106,12 @@ fn a_session_that_switches_to_websocket_passes_and_is_logged_once() {
         client.read_exact(&mut echo).expect("it is open");
         assert_eq!(echo, frame);
     }
-    assert_eq!(proxy.count("the session has switched to another protocol"), 1, "{}", proxy.stderr());
+    assert_eq!(
+        proxy.count_to_the_end("the session has switched to another protocol"),
+        1,
+        "{}",
+        proxy.stderr()
+    );
 }
 
 #[test]

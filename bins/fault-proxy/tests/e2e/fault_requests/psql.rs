@@ -72,7 +72,7 @@ fn a_session_that_is_encrypted_is_left_alone_and_logged_once() {
     }
     let line = proxy.wait_for_line("the session is encrypted");
     assert!(line.contains("WARN") && line.contains("without TLS"), "it names the way out: {line}");
-    assert_eq!(proxy.count("the session is encrypted"), 1, "{}", proxy.stderr());
+    assert_eq!(proxy.count_to_the_end("the session is encrypted"), 1, "{}", proxy.stderr());
 }
 
 /// Reads messages of PostgreSQL up to ReadyForQuery. Returns the tags, and the payload of ReadyForQuery.

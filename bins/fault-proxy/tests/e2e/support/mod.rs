@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 pub(crate) use testkit::session::{PATIENCE, ending, eventually, patient, printed, round_trip, send};
-use testkit::{Certificates, Daemon, Haproxy, Pattern, free_port, session};
+use testkit::{Certificates, Daemon, Haproxy, Pattern, Signal, free_port, session};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fault-proxy");
 const BUFFER: usize = 256 << 10;
@@ -64,6 +64,13 @@ impl Proxy {
     /// How many lines of the log have `needle` so far.
     pub(crate) fn count(&self, needle: &str) -> usize {
         self.stderr().lines().filter(|line| line.contains(needle)).count()
+    }
+
+    /// Ends the program, and returns the number of lines of its whole log that have `needle`.
+    pub(crate) fn count_to_the_end(&self, needle: &str) -> usize {
+        self.signal(Signal::INT);
+        self.wait(PATIENCE);
+        self.count(needle)
     }
 }
 
