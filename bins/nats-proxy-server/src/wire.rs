@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
 
-/// Maximum number of concurrent look-ups of new names. Clients choose the names, and a name server may not respond for
-/// 10 s. Further look-ups wait.
+/// Maximum number of concurrent lookups of new names. Clients choose the names, and a name server may not respond for
+/// 10 s. Further lookups wait.
 const MAX_NEW_LOOKUPS: usize = 1024;
 
 /// Serves requests until a signal ends the program. Returns a table of the sessions.

@@ -32,7 +32,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for the program to end once its sessions are reset.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Maximum number of threads for files and name look-ups, of which nats-proxy-server has up to 1,152.
+/// Maximum number of threads for files and name lookups, of which nats-proxy-server has up to 1,152.
 const MAX_BLOCKING_THREADS: usize = 1280;
 
 /// A NATS program and its settings.
@@ -95,7 +95,7 @@ impl Program {
                 failed = run_timers(driver) => failed.map(|()| String::new()),
             }
         });
-        // A pending look-up must not delay the exit of the program.
+        // A pending lookup must not delay the exit of the program.
         runtime.shutdown_background();
         ended
     }

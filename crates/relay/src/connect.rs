@@ -95,13 +95,13 @@ pub struct TcpConnector {
 type AddressFilter = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
 
 impl TcpConnector {
-    /// Returns a connector to `host`, a name or an IP address without brackets. It shares its look-ups with its clones
+    /// Returns a connector to `host`, a name or an IP address without brackets. It shares its lookups with its clones
     /// only.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self::with_resolver(Resolver::new(), host, port)
     }
 
-    /// As [`new`](Self::new), but shares look-ups with all connectors that use `resolver`.
+    /// As [`new`](Self::new), but shares lookups with all connectors that use `resolver`.
     pub fn with_resolver(resolver: Resolver, host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port, resolver, proxy: None, timeout: CONNECT_TIMEOUT, permit: None }
     }
@@ -155,7 +155,7 @@ impl TcpConnector {
     /// See [`ConnectError`].
     ///
     /// # Cancel safety
-    /// Dropping the future closes all sockets that were being opened. A name look-up that has begun runs to its end.
+    /// Dropping the future closes all sockets that were being opened. A name lookup that has begun runs to its end.
     pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let connected = self.connect_untuned().await?;
         // Fails only on a socket whose connection has ended, which its next read reports.
@@ -187,7 +187,7 @@ impl TcpConnector {
         }
     }
 
-    /// Returns the error of a look-up that takes longer than the timeout.
+    /// Returns the error of a lookup that takes longer than the timeout.
     fn unanswered(&self) -> io::Error {
         let problem = format!(
             "no answer within {}s, the connect timeout; check the name servers of this system",

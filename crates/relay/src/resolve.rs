@@ -1,4 +1,4 @@
-//! Name look-ups, shared by all sessions that wait for the same name.
+//! Name lookups, shared by all sessions that wait for the same name.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-/// Maximum number of concurrent look-ups of names that have not resolved before.
+/// Maximum number of concurrent lookups of names that have not resolved before.
 const MAX_NEW_LOOKUPS: usize = 128;
 
-/// Maximum number of concurrent look-ups of names that have resolved before.
+/// Maximum number of concurrent lookups of names that have resolved before.
 const MAX_KNOWN_LOOKUPS: usize = 128;
 
 /// Maximum number of remembered names that have resolved.
@@ -26,13 +26,13 @@ type Lookup = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 /// Addresses of a name, with port 0, or the reason why it does not have any.
 type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 
-/// Looks names up with the system's resolver. Clones share their look-ups.
+/// Looks names up with the system's resolver. Clones share their lookups.
 ///
 /// A name that is already being looked up is not looked up again. Every caller that waits for it gets the same answer,
-/// including callers that came after the look-up had begun. Answers are not cached, so a later call gets a changed
+/// including callers that came after the lookup had begun. Answers are not cached, so a later call gets a changed
 /// address.
 ///
-/// Each look-up occupies a thread until the system answers, even if no caller waits for it any more. A `Resolver` uses
+/// Each lookup occupies a thread until the system answers, even if no caller waits for it any more. A `Resolver` uses
 /// at most one thread for each name and 256 in total by default. 128 of these are reserved for names that have resolved
 /// before, so that many names whose name server does not answer do not delay names that work.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ struct State {
     resolved: HashSet<Arc<str>>,
 }
 
-/// A look-up that has begun.
+/// A lookup that has begun.
 #[derive(Clone)]
 struct Flight {
     began: Instant,
@@ -99,7 +99,7 @@ impl Resolver {
     /// Returns the error of the system's resolver.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the look-up to the other callers that wait for it. A look-up that has begun goes on to
+    /// Dropping the future leaves the lookup to the other callers that wait for it. A lookup that has begun goes on to
     /// its end.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse() {
@@ -109,8 +109,8 @@ impl Resolver {
         with_port(flight.answer().await, port)
     }
 
-    /// As [`resolve`](Self::resolve), with an error of kind [`io::ErrorKind::TimedOut`] if the look-up takes longer
-    /// than `limit`. If another caller has begun the look-up, the limit counts from its beginning.
+    /// As [`resolve`](Self::resolve), with an error of kind [`io::ErrorKind::TimedOut`] if the lookup takes longer
+    /// than `limit`. If another caller has begun the lookup, the limit counts from its beginning.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -129,7 +129,7 @@ impl Resolver {
         with_port(answer, port)
     }
 
-    /// Joins the look-up of this name if one is running. Otherwise waits for a free thread and begins one.
+    /// Joins the lookup of this name if one is running. Otherwise waits for a free thread and begins one.
     async fn flight(&self, host: &str) -> Flight {
         let slots = {
             let state = self.0.state.lock();
@@ -177,14 +177,14 @@ impl Flight {
     async fn answer(mut self) -> Answer {
         match self.answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(answer)) => answer.clone(),
-            // The runtime has shut down before the look-up ran.
-            Ok(None) | Err(_) => Err(Arc::new(io::Error::other("the look-up was canceled"))),
+            // The runtime has shut down before the lookup ran.
+            Ok(None) | Err(_) => Err(Arc::new(io::Error::other("the lookup was canceled"))),
         }
     }
 }
 
-/// Job of a look-up on its thread. Dropping it reports the answer and frees the thread for the next look-up. A runtime
-/// that shuts down may drop it before the look-up has begun.
+/// Job of a lookup on its thread. Dropping it reports the answer and frees the thread for the next lookup. A runtime
+/// that shuts down may drop it before the lookup has begun.
 struct Landing {
     inner: Arc<Inner>,
     host: Arc<str>,

@@ -126,13 +126,13 @@ async fn a_look_up_without_an_answer_names_the_host_and_the_timeout() {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Mutex::new(ended);
     let resolver = Resolver::with_lookup(move |_| {
-        ended.lock().expect("the only look-up").recv().ok();
+        ended.lock().expect("the only lookup").recv().ok();
         Ok(Vec::new())
     });
     let connector = TcpConnector::with_resolver(resolver, "name", 5432);
     let connector = connector.with_timeout(Duration::from_millis(300));
     let error = in_time("the end", connector.connect_tcp()).await.expect_err("no name server answers");
-    // The runtime waits for the thread of the look-up.
+    // The runtime waits for the thread of the lookup.
     drop(end);
     assert_eq!(error.reason(), "resolve");
     let expected =

@@ -7,7 +7,7 @@ use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, utf8};
 use tempfile::TempDir;
 use testkit::{Daemon, Signal, free_port};
 
-/// A look-up ends after 150 s, much later than these tests.
+/// A lookup ends after 150 s, much later than these tests.
 const RESOLVER: &str = "nameserver 192.0.2.1\noptions timeout:30 attempts:5\n";
 
 /// Queries to the name server stay on the loopback interface.
@@ -34,7 +34,7 @@ fn a_look_up_does_not_delay_the_end_of_a_run() {
     let silent = format!("[[proxies]]\nproxy = 'silent.example:{}=127.0.0.1:9'\n", free_port());
     fs::write(&file, first + &silent).unwrap();
     run.signal(Signal::HUP);
-    // The reload has given up then, and the look-up has not.
+    // The reload has given up then, and the lookup has not.
     run.wait_for_line("did not resolve within 5s");
     run.signal(Signal::TERM);
     assert_eq!(run.wait(PATIENCE).code(), Some(0), "{}", run.stderr());

@@ -16,7 +16,7 @@ const INSIDE: &str = "TEST_RUNS_WITHOUT_NAME_SERVER";
 /// Names to look up. The server has room for 1,024.
 const SILENT: usize = 900;
 
-/// A look-up ends after 150 s. That is much longer than any client waits.
+/// A lookup ends after 150 s. That is much longer than any client waits.
 const RESOLVER: &str = "nameserver 192.0.2.1\noptions timeout:30 attempts:5\n";
 
 /// Queries to the name server stay on the loopback interface.
@@ -37,7 +37,7 @@ fn run_inside(test: &str) {
     assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
 }
 
-/// Each look-up of a silent name takes a thread and a place for as long as the resolver tries.
+/// Each lookup of a silent name takes a thread and a place for as long as the resolver tries.
 #[test]
 fn silent_names_do_not_delay_a_request_for_another_new_name() {
     if env::var_os(INSIDE).is_none() {
@@ -45,11 +45,11 @@ fn silent_names_do_not_delay_a_request_for_another_new_name() {
         return;
     }
     let upstream = TcpServer::echo();
-    // The name is in the hosts file, which is read in a look-up like any other.
+    // The name is in the hosts file, which is read in a lookup like any other.
     let pair = Pair::to(format!("localhost:{}", upstream.addr().port()));
     let _flooder = flood(&pair.nats, (0..SILENT).map(|number| (format!("silent-{number}.example"), 80)));
     eventually("all names are being looked up", || usage::threads(pair.server.pid()) > SILENT);
     // The places are not free again before the client has given up.
     round_trip(&pair.connect(), b"another name").expect("it is looked up");
-    assert!(usage::threads(pair.server.pid()) > SILENT, "the other look-ups go on");
+    assert!(usage::threads(pair.server.pid()) > SILENT, "the other lookups go on");
 }

@@ -50,7 +50,7 @@ impl Script {
     }
 
     fn wait_for_call(&self) -> String {
-        self.calls.recv_timeout(FOREVER).expect("a look-up begins")
+        self.calls.recv_timeout(FOREVER).expect("a lookup begins")
     }
 }
 
@@ -90,7 +90,7 @@ async fn all_who_wait_for_a_name_share_one_lookup_also_across_runtimes() {
         assert_eq!(found.unwrap().unwrap(), [SocketAddr::from(([10, 0, 0, 0], port))]);
     }
     assert_eq!(elsewhere.join().unwrap().unwrap(), [SocketAddr::from(([10, 0, 0, 0], 99))]);
-    assert!(script.calls.try_recv().is_err(), "one look-up for all");
+    assert!(script.calls.try_recv().is_err(), "one lookup for all");
     // Nothing is kept: the next caller gets what is true then.
     script.resolver.resolve("slow", 1).await.unwrap();
     assert_eq!(script.wait_for_call(), "slow");
@@ -109,7 +109,7 @@ async fn callers_that_give_up_neither_cancel_the_others_nor_add_threads() {
     assert!(futures_util::poll!(patient.as_mut()).is_pending());
     script.open();
     timeout(FOREVER, patient).await.unwrap().unwrap();
-    assert!(script.calls.try_recv().is_err(), "one look-up for all of them");
+    assert!(script.calls.try_recv().is_err(), "one lookup for all of them");
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn silent_names_leave_threads_for_names_that_resolve() {
         timeout(FOREVER, script.resolver.resolve("healthy", 1)).await.unwrap().unwrap();
     }
     assert_eq!(script.running.load(Ordering::Relaxed), MAX_NEW_LOOKUPS);
-    // Waiting look-ups get their places.
+    // Waiting lookups get their places.
     script.open();
     for each in join_all(silent).await {
         each.unwrap().unwrap();
@@ -163,7 +163,7 @@ async fn the_limit_counts_from_the_beginning_of_the_lookup() {
     let limit = Duration::from_millis(50);
     let late = script.resolver.resolve_within("slow", 1, limit).await.unwrap_err();
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
-    // The same look-up is older than the time limit now, so no caller waits again.
+    // The same lookup is older than the time limit now, so no caller waits again.
     let again = script.resolver.resolve_within("slow", 1, limit).now_or_never();
     assert_eq!(again.expect("it does not wait").unwrap_err().kind(), io::ErrorKind::TimedOut);
     script.open();
