@@ -46,7 +46,7 @@ struct Checked {
 
 #[derive(Debug, Serialize)]
 struct CheckedProxy {
-    /// The mapping, or the name of a proxy of --toxiproxy-config.
+    /// The name, or the mapping if the proxy does not have a name.
     proxy: String,
     listen: Tried,
     upstream: Tried,

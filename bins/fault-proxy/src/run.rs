@@ -217,7 +217,7 @@ impl Running<'_> {
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
         let spec = spec(proxy, self.settings.run.bind);
         let started = self.proxies.create(spec).await.map_err(|error| start_error(error, proxy))?;
-        log_listening(&started, &proxy.mapping);
+        log_listening(&started, proxy.named_mapping());
         Ok(())
     }
 

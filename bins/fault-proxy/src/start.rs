@@ -29,7 +29,7 @@ pub(crate) fn log_listening(proxy: &Proxy, mapping: impl Display) {
 
 /// Returns the error of a proxy that could not be started, in the terms of the command line.
 pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
-    let ProxySettings { name, mapping, .. } = proxy;
+    let (name, mapping) = (&proxy.name, proxy.named_mapping());
     match error {
         ChangeError::Start(StartError::Bind { listen, source }) => {
             Error::from(source).context(format!("cannot listen on {listen} for --proxy {mapping}"))

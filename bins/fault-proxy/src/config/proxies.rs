@@ -8,6 +8,7 @@ use fault_proxy_control::proxies::protocol_of;
 use fault_proxy_mapping::{Host, Mapping, ProxyName, Scheme};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::faults::from_flags;
+use proxy_cli::terminal::escape_control;
 
 use super::faults::{self, ConfiguredFault, LocatedFault};
 use super::file::{Config, FileProxy};
@@ -31,6 +32,16 @@ impl ProxySettings {
     /// Returns true if the user set a name.
     pub(crate) fn has_name(&self) -> bool {
         self.name == self.label
+    }
+
+    /// Returns the mapping, behind the name if the user set one, also in a file.
+    pub(crate) fn named_mapping(&self) -> String {
+        let ProxySettings { name, mapping, .. } = self;
+        if self.has_name() && mapping.name.is_none() {
+            format!("{}@{mapping}", escape_control(name))
+        } else {
+            mapping.to_string()
+        }
     }
 }
 

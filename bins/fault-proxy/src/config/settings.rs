@@ -67,9 +67,9 @@ impl Settings {
 
     /// Returns all proxies that a run starts: the displayed name or mapping, the listen address and the upstream.
     pub(crate) fn enabled(&self) -> impl Iterator<Item = (String, ListenAddr, &Upstream)> {
-        let mappings = self.proxies.iter().map(|proxy| &proxy.mapping);
-        let mappings = mappings
-            .map(|mapping| (mapping.to_string(), mapping.listen.addr(self.run.bind), &mapping.upstream));
+        let mappings = self.proxies.iter().map(|ProxySettings { label, mapping, .. }| {
+            (label.clone(), mapping.listen.addr(self.run.bind), &mapping.upstream)
+        });
         let specs = self.populate.iter().filter(|spec| spec.enabled);
         mappings.chain(specs.map(|spec| (spec.name.clone(), spec.listen.clone(), &spec.upstream.addr)))
     }

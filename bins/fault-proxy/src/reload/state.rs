@@ -276,7 +276,7 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
     let (Some(made), Some(now)) = (&mut known.made, now) else {
         known.made = None;
         let started = proxies.create(spec(new, bind)).await?;
-        log_listening(&started, &new.mapping);
+        log_listening(&started, new.named_mapping());
         return Ok(());
     };
     let required = known.client_generation.get_or_insert(now.client_generation).clone();
@@ -310,9 +310,9 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
         }
     };
     if proxy.enabled {
-        log_listening(&proxy, &new.mapping);
+        log_listening(&proxy, new.named_mapping());
     } else {
-        info!(proxy = %new.label, mapping = %new.mapping, "proxy changed; it stays disabled");
+        info!(proxy = %new.label, mapping = new.named_mapping(), "proxy changed; it stays disabled");
     }
     Ok(())
 }

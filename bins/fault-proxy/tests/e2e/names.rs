@@ -1,10 +1,10 @@
-//! Listen addresses that are names.
+//! Names of proxies, and listen addresses that are names.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::support::api::{Api, connect};
-use crate::support::{self, round_trip};
+use crate::support::{self, round_trip, utf8};
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::{TcpServer, free_port};
@@ -66,5 +66,39 @@ fn an_ipv6_zone_is_refused_with_a_hint() {
         let ended = support::run(&["run", "--control", "off", "--toxiproxy-config", support::utf8(&file)]);
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("without a zone"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_proxy_is_called_the_same_wherever_its_name_is_set() {
+    let (echo, port) = (TcpServer::echo(), free_port());
+    let mapping = format!("{port}={}", echo.addr());
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = |text: String| {
+        let path = directory.path().join(format!("{}.toml", text.len()));
+        fs::write(&path, text).expect("the directory is ours");
+        path
+    };
+    let of_file = [
+        file(format!("[[proxies]]\nname = \"cache\"\nproxy = \"{mapping}\"\n")),
+        file(format!("[[proxies]]\nname = \"cache\"\nlisten = \"{port}\"\nupstream = \"{}\"\n", echo.addr())),
+        file(format!("[[proxies]]\nproxy = \"cache@{mapping}\"\n")),
+    ];
+    let of_flag = format!("cache@{mapping}");
+    let sources = of_file.iter().map(|file| ["--config", utf8(file)]).chain([["--proxy", &of_flag]]);
+    for source in sources {
+        let checked = support::run(&[&["check"][..], &source].concat());
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let row = format!("cache\t127.0.0.1:{port}\t{}, connected in", echo.addr());
+        assert!(checked.stdout.contains(&row), "{source:?}: {}", checked.stdout);
+        let ended = support::run(&[&["run", "--control", "off", "--duration", "0.1s"][..], &source].concat());
+        let line = format!("listening on 127.0.0.1:{port} for {of_flag}");
+        assert!(ended.stderr.contains(&line), "{source:?}: {}", ended.stderr);
+
+        let taken = TcpListener::bind(("127.0.0.1", port)).expect("the run has ended");
+        let refused = support::run(&[&["run", "--control", "off"][..], &source].concat());
+        let problem = format!("cannot listen on 127.0.0.1:{port} for --proxy {of_flag}");
+        assert!(refused.stderr.contains(&problem), "{source:?}: {}", refused.stderr);
+        drop(taken);
     }
 }
