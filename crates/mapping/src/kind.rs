@@ -118,7 +118,9 @@ impl ErrorKind {
     pub fn hint(self) -> &'static str {
         match self {
             Self::MissingEquals => "a mapping is LISTEN_PORT=HOST:PORT, as in 9090=example.com:80",
-            Self::MoreThanOneEquals => "a mapping has one `=`; separate several mappings",
+            Self::MoreThanOneEquals => {
+                "a mapping has one `=`; put `;` between several in --proxy or FAULT_PROXY, or use a [[proxies]] table for each in a file"
+            }
             Self::EmptyListen => "the left side is the port to listen on",
             Self::EmptyUpstream => "the right side is a host and its port",
             Self::InvalidProxyName => {
