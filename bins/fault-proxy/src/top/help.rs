@@ -48,7 +48,7 @@ pub(super) fn lines(is_run: bool, area: Rect) -> Vec<Line<'static>> {
     lines.push(Line::default());
     lines.push(Line::from("Faults").bold());
     lines.extend(SYMBOLS.into_iter().map(symbol));
-    let times = "REQ/s, RESP/s, P50 and P99 (time that faults held data) are of the last 5 s, TREND is of the last minute.";
+    let times = "REQ and RESP (bytes of requests and responses), P50 and P99 (time that faults held data) are of the last 5 s, TREND is of the last minute.";
     lines.extend(wrap(times, width, 2).into_iter().map(Line::from));
     let height = usize::from(area.height);
     if lines.len() > height {
