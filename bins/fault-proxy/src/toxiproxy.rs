@@ -36,7 +36,12 @@ pub(crate) fn program(args: &[OsString]) -> Option<(Program, Vec<OsString>)> {
         Some(program) => (program, args),
         None => (Program::from_name(args.get(1)?.to_str()?)?, &args[1..]),
     };
-    Some((program, args.iter().map(with_two_dashes).collect()))
+    Some((program, args.to_vec()))
+}
+
+/// Returns the arguments with two dashes before each flag.
+fn with_long_flags(args: &[OsString]) -> Vec<OsString> {
+    args.iter().map(with_two_dashes).collect()
 }
 
 /// Returns a flag with two dashes, because Go's flag package accepts `-host` and `--host`.
@@ -73,14 +78,14 @@ mod tests {
         for (args, expected) in [
             (
                 &["/toxiproxy", "-host=0.0.0.0"][..],
-                Some((Program::Server, &["/toxiproxy", "--host=0.0.0.0"][..])),
+                Some((Program::Server, &["/toxiproxy", "-host=0.0.0.0"][..])),
             ),
             (&["toxiproxy-server"], Some((Program::Server, &["toxiproxy-server"]))),
             (&["bin/toxiproxy-cli", "list"], Some((Program::Cli, &["bin/toxiproxy-cli", "list"]))),
             (&["fault-proxy", "toxiproxy-server"], Some((Program::Server, &["toxiproxy-server"]))),
             (
                 &["fault-proxy", "toxiproxy-cli", "-h", "a:1"],
-                Some((Program::Cli, &["toxiproxy-cli", "--h", "a:1"])),
+                Some((Program::Cli, &["toxiproxy-cli", "-h", "a:1"])),
             ),
             (&["fault-proxy", "run", "toxiproxy-cli"], None),
             (&["fault-proxy"], None),

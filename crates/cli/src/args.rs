@@ -14,14 +14,16 @@ use crate::completion;
 use crate::config::{did_you_mean, nearest};
 use crate::terminal;
 
+mod dashes;
 mod given;
 mod source;
 mod values;
 
+use dashes::{as_typed, with_negative_values};
 pub use given::{Given, flag_names, with_variable, with_variables};
 use source::variable_of;
 pub use source::with_sources;
-pub use values::{Time, Timeout, list, switch};
+pub use values::{Time, Timeout, list, not_negative, switch};
 
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
@@ -35,7 +37,12 @@ const ANY_FLAG: &str = "*";
 /// Parses the arguments, the first of which is the program. Exits if they are invalid or request help. The
 /// error for an unknown flag shows its hint.
 pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
-    let (mut command, matches) = matches(C::command(), args, hints);
+    parse_typed(args, args, hints)
+}
+
+/// Like [`parse_from`], for a program that adds a second dash to flags. Errors name flags as they are in `typed`.
+pub fn parse_typed<C: Parser>(args: &[OsString], typed: &[OsString], hints: &[Hint]) -> C {
+    let (mut command, matches) = matches(C::command(), args, typed, hints);
     let name = command.get_name().to_owned();
     C::from_arg_matches(&matches)
         .unwrap_or_else(|error| exit_with(&name, &error.format(given_command(&mut command, args))))
@@ -75,7 +82,7 @@ pub fn parse_or_do<C: Parser + Args>(
         .subcommand(check_command(&of_program));
     completion::complete(|| command.clone());
     let args: Vec<_> = env::args_os().collect();
-    let (mut command, matches) = matches(command, &args, &[]);
+    let (mut command, matches) = matches(command, &args, &args, &[]);
     let name = command.get_name().to_owned();
     if let Some((CHECK, matches)) = matches.subcommand() {
         let checked = C::from_arg_matches(matches)
@@ -119,7 +126,7 @@ fn check_command(program: &Command) -> Command {
     Command::new(CHECK).args(program.get_arguments()).about(about).long_about(long_about).after_help("")
 }
 
-fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, ArgMatches) {
+fn matches(command: Command, args: &[OsString], typed: &[OsString], hints: &[Hint]) -> (Command, ArgMatches) {
     let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
     let name = command.get_name().to_owned();
     let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
@@ -131,6 +138,7 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
         let text = format!("unexpected argument '{arg}' found: {hint}");
         exit_with(&name, &command.error(ErrorKind::UnknownArgument, text));
     }
+    let args = &with_negative_values(args);
     let matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| {
         let is_written = |flag: &str| args.iter().any(|arg| is_flag(arg, flag));
         let mut error = naming_variable(error, &command, is_written);
@@ -140,7 +148,8 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
             let usage = given_command(&mut command, args).render_usage();
             error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
         }
-        exit_with(&name, &with_similar_subcommand(error, given_command(&mut command, args)))
+        let error = with_similar_subcommand(error, given_command(&mut command, args));
+        exit_with(&name, &as_typed(error, typed))
     });
     (command, matches)
 }

@@ -5,12 +5,12 @@ use std::io::{IsTerminal, stdout};
 
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use proxy_cli::args::{Hint, parse_from};
+use proxy_cli::args::{Hint, parse_typed};
 use proxy_cli::secret::Secret;
 use proxy_cli::terminal::{escape_control, print};
 use serde_json::{Value, json};
 
-use super::{boolean, text};
+use super::{boolean, text, with_long_flags};
 use crate::args::attribute;
 use crate::ctl::{self, Api, TIMEOUT};
 
@@ -159,13 +159,13 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Runs the program with these arguments. Exits if they are invalid.
-pub(crate) fn cli(args: &[OsString]) -> Result<()> {
-    let mut args = args.to_vec();
+pub(crate) fn cli(typed: &[OsString]) -> Result<()> {
+    let mut args = with_long_flags(typed);
     // Without a URL after it, `-h` is a request for help.
     if let Some(last) = args.last_mut().filter(|last| *last == "--h") {
         *last = "--help".into();
     }
-    let cli: Cli = parse_from(&args, &HINTS);
+    let cli: Cli = parse_typed(&args, typed, &HINTS);
     let api = Api::new(&cli.host, cli.token.as_ref(), "--host", TIMEOUT);
     let done = cli.command.run(&api, stdout().is_terminal())?;
     if !done.is_empty() {

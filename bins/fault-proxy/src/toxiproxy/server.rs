@@ -9,11 +9,11 @@ use clap::{ArgAction, CommandFactory, Parser};
 use fault_proxy_control::proxies::Spec;
 use fault_proxy_control::specs;
 use fault_proxy_mapping::ListenAddr;
-use proxy_cli::args::{Hint, parse_from};
+use proxy_cli::args::{Hint, parse_typed};
 use proxy_cli::terminal::print;
 use tracing::{error, warn};
 
-use super::boolean;
+use super::{boolean, with_long_flags};
 
 /// Runs fault-proxy with the command line of Toxiproxy's server.
 ///
@@ -70,7 +70,7 @@ impl Server {
     /// # Errors
     /// Returns an error if the version cannot be printed.
     pub(crate) fn parse(args: &[OsString]) -> Result<Option<Self>> {
-        let server: Self = parse_from(args, &HINTS);
+        let server: Self = parse_typed(&with_long_flags(args), args, &HINTS);
         if server.version {
             print(concat!("toxiproxy-server version ", env!("CARGO_PKG_VERSION")))?;
             return Ok(None);

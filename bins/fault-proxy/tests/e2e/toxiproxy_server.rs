@@ -155,15 +155,17 @@ fn usage_and_version_are_those_of_that_program() {
         assert!(!ended.stdout.contains("--proxy <MAPPING>"), "{}", ended.stdout);
     }
     for (args, parts) in [
-        (&["-hots=0.0.0.0"][..], &["--hots", "'--host'", "Usage: toxiproxy-server"][..]),
+        (&["-hots=0.0.0.0"][..], &["'-hots'", "'--host'", "Usage: toxiproxy-server"][..]),
         (
             &["-bogus"],
-            &["'--bogus'", "fault-proxy with the command line of Toxiproxy's server", "[-config FILE]"],
+            &["'-bogus'", "fault-proxy with the command line of Toxiproxy's server", "[-config FILE]"],
         ),
-        (&["-port=many"], &["'many'", "--port"]),
+        (&["-port=many"], &["'many' for '-port <PORT>'"]),
+        (&["--port=many"], &["'many' for '--port <PORT>'"]),
+        (&["-port"], &["'-port <PORT>'"]),
         (&["-host=a b"], &["-host a b"]),
-        (&["-seed"], &["--seed"]),
-        (&["-proxy-metrics=maybe"], &["--proxy-metrics", "true or false"]),
+        (&["-seed"], &["for '-seed <NUMBER>'"]),
+        (&["-proxy-metrics=maybe"], &["'-proxy-metrics", "true or false"]),
     ] {
         let ended = server.run(args, &[]);
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{args:?}: {ended:?}");

@@ -367,3 +367,37 @@ fn help_shows_the_options_of_a_command_first_and_the_log_last() {
     let places = places.map(|text| help.find(text).unwrap_or_else(|| panic!("{text}: {help}")));
     assert!(places.is_sorted(), "{help}");
 }
+
+#[test]
+fn a_negative_value_is_refused_as_the_value_of_its_flag() {
+    const LATENCY: [&str; 5] = ["run", "--proxy", "6380=a:1", "--with-latency", "--latency-mean=5ms"];
+    const MARGIN: [&str; 5] = ["margin", "--proxy", "6380=a:1", "--vary", "latency.mean=0..4s"];
+    const ADD: [&str; 5] = ["ctl", "fault", "add", "cache", "latency"];
+    for (command, flag, value, end) in [
+        (LATENCY, "--latency-stddev", "-1", &[][..]),
+        (LATENCY, "--latency-stddev", "-1ms", &[]),
+        (LATENCY, "--latency-probability", "-5%", &[]),
+        (LATENCY, "--latency-times", "-1", &[]),
+        (LATENCY, "--duration", "-1", &[]),
+        (LATENCY, "--drain-timeout", "-1s", &[]),
+        (LATENCY, "--max-sessions", "-1", &[]),
+        (LATENCY, "--max-in-flight", "-1", &[]),
+        (LATENCY, "--seed", "-1", &[]),
+        (MARGIN, "--resolution", "-1s", &["--", "true"]),
+        (MARGIN, "--at-least", "-1s", &["--", "true"]),
+        (MARGIN, "--timeout", "-1s", &["--", "true"]),
+        (ADD, "--toxicity", "-0.5", &["mean=1"]),
+        (ADD, "--ttl", "-1s", &["mean=1"]),
+    ] {
+        let joined = format!("{flag}={value}");
+        for given in [&[flag, value][..], &[&joined]] {
+            let ended = run(&[&command[..], given, end].concat());
+            assert_eq!(ended.code, Some(2), "{given:?}: {ended:?}");
+            let (problem, _) = ended.stderr.split_once("\n\n").expect("the usage is below");
+            let number = value.trim_end_matches(|c: char| !c.is_ascii_digit());
+            for part in [flag, number, "negative"] {
+                assert!(problem.contains(part), "{given:?}: {problem}");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Values that flags and files contain as text.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(seconds) = text.parse() {
             return Ok(Self(Duration::from_secs(seconds)));
+        }
+        if text.starts_with('-') {
+            return Err(format!("must not be negative; {TIMES}"));
         }
         humantime::parse_duration(text).map(Self).map_err(|error| format!("{error}; {TIMES}"))
     }
@@ -93,6 +96,16 @@ impl FromStr for Timeout {
     }
 }
 
+/// Parses a number that is not negative.
+///
+/// # Errors
+/// Returns the error of `FromStr`, which for a negative number would only say that a digit is invalid.
+pub fn not_negative<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| {
+        if text.starts_with('-') { "must not be negative".to_owned() } else { format!("{error}") }
+    })
+}
+
 /// Parses a switch: true, 1, yes, or false, 0, no or an empty text.
 ///
 /// # Errors
@@ -150,6 +163,9 @@ mod tests {
         assert_eq!(time(90.into()).unwrap(), Time(Duration::from_secs(90)));
         assert_eq!(time(1.5.into()).unwrap(), Time(Duration::from_millis(1500)));
         assert!(time((-1).into()).unwrap_err().to_string().contains("write 90s"));
+        for text in ["-1", "-90s"] {
+            assert!(text.parse::<Time>().unwrap_err().starts_with("must not be negative; write 90s"));
+        }
     }
 
     #[test]
@@ -166,6 +182,13 @@ mod tests {
         assert!("0s".parse::<Timeout>().unwrap_err().contains("for example 10s"));
         assert!(serde_json::from_str::<Timeout>("0").is_err());
         assert_eq!(serde_json::from_str::<Timeout>("2").unwrap(), Timeout(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_as_such() {
+        assert_eq!(not_negative("3"), Ok(3_u64));
+        assert_eq!(not_negative::<u64>("-3"), Err("must not be negative".to_owned()));
+        assert_eq!(not_negative::<u64>("x"), Err("invalid digit found in string".to_owned()));
     }
 
     #[test]
