@@ -9,7 +9,7 @@ use crate::support::{BINARY, printed};
 use crate::{npm_package, python_package};
 use serde_json::json;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, clients, free_port};
+use testkit::{Certificates, Postgres, Redis, RedisCluster, clients, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
@@ -113,6 +113,49 @@ fn a_server_with_tls_is_put_behind_it() {
     let server = Postgres::start_tls(&certificates);
     let reader = reader("how-to/tls-upstream.md").with_server(5432, server.port());
     assert_more_than(5, reader.with_file("ca.pem", certificates.ca_file()).follow());
+}
+
+#[test]
+fn the_demo_starts_with_the_arguments_of_the_readme() {
+    let shown = manual::commands("cargo").into_iter().filter(|shown| shown.args[0] == "run");
+    let mut demos = 0;
+    for shown in shown {
+        let (_, args) = shown.args.split_at(shown.args.iter().position(|arg| arg == "--").expect("--") + 1);
+        let mut demo = Command::new(BINARY);
+        let ended = demo.args(args).args(["--duration", "2s"]).output().expect("it starts");
+        assert!(printed(&ended).contains("#1 "), "{ended:?}");
+        demos += 1;
+    }
+    assert_eq!(demos, 1);
+}
+
+#[test]
+fn requests_get_responses_of_the_proxy() {
+    let (postgres, redis) = (Postgres::start(), Redis::start());
+    let reader = reader("requests.md").with_server(5432, postgres.port()).with_server(6379, redis.port());
+    assert_eq!(reader.follow(), 8);
+}
+
+#[test]
+fn the_requests_of_a_client_are_found() {
+    let server = Postgres::start();
+    assert_eq!(reader("troubleshooting.md").with_server(5432, server.port()).follow(), 3);
+}
+
+#[test]
+fn a_node_of_a_cluster_is_slow() {
+    let [nodes, proxies] = [(); 2].map(|()| [free_port(), free_port()]);
+    // The nodes already announce their proxies, because it takes them seconds to tell each other.
+    let _cluster = RedisCluster::start(nodes, proxies);
+    let reader = reader("how-to/clusters.md").with_server(7000, nodes[0]).with_server(7001, nodes[1]);
+    let reader = reader.with_server(27000, proxies[0]).with_server(27001, proxies[1]);
+    assert_eq!(reader.follow(), 6);
+}
+
+#[test]
+fn flags_of_fault_and_variables_of_traces_start_a_run() {
+    assert_eq!(reader("how-to/coming-from-fault.md").follow(), 1);
+    assert_eq!(reader("how-to/traces.md").follow(), 1);
 }
 
 /// `fault-proxy ctl` with these arguments.
