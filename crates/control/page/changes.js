@@ -5,6 +5,7 @@ import { ScrollBox, fill, table } from "./tables.js";
 import { kindsOf, withUnit } from "./units.js";
 
 const MAX_ROWS = 100;
+const NOTHING = -1;
 
 // The program of a client, and its address.
 export function author({ client, user_agent }) {
@@ -65,7 +66,7 @@ export function inWords({ action, before, after }, types) {
 // The list on the overview. Changes are read when there are new ones.
 export class Changes {
   constructor(details, change) {
-    Object.assign(this, { details, change, count: 0, read: null, all: [], types: null });
+    Object.assign(this, { details, change, turn: 0, read: NOTHING, all: [], types: null });
     this.table = table(["No.", "At", ["Proxy", "breaks"], ["Change", "wide"], ["By", "wide"]]);
     this.table.classList.add("compact");
     const box = new ScrollBox("Changes", this.table);
@@ -73,18 +74,31 @@ export class Changes {
     details.append(box.root, box.note);
   }
 
-  // Returns whether there are new ones.
+  // The connection was lost: another server may count anew.
+  interrupt() {
+    this.read = NOTHING;
+  }
+
+  // Reads the changes, unless so many are read already. Returns whether there are new ones.
   async update(count) {
-    if (this.read === count) return false;
+    if (this.read >= count) return false;
     this.read = count;
+    return this.load();
+  }
+
+  async load() {
+    const turn = this.turn += 1;
     this.types = this.types ?? (await this.change("GET", "/fault-types")).answer;
     const { answer } = this.types ? await this.change("GET", "/changes") : {};
+    // An answer that arrives after a later one is older.
+    if (turn !== this.turn) return false;
     if (!answer) {
-      this.read = null; // with the next state, again
+      this.interrupt(); // with the next state, again
       return false;
     }
     this.all = answer;
-    this.details.querySelector("b").textContent = count;
+    this.read = Math.max(this.read, answer.at(-1)?.number ?? 0);
+    this.details.querySelector("b").textContent = this.read;
     fill(this.table, answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, this.inWords(change), author(change)]);
     return true;
   }

@@ -128,7 +128,8 @@ export class Detail {
     const { start } = this;
     this.marked = this.changes.all;
     const samples = this.samples.map((sample) => ({ ...sample, at: start + sample.at_ms }));
-    const to = start + this.uptime_ms;
+    // The latest change, and the latest sample, can be newer than the latest state.
+    const to = start + Math.max(this.uptime_ms, ...[this.changes.of(this.name), this.samples].map((all) => all.at(-1)?.at_ms ?? 0));
     const span = Math.min(MAX_SPAN_MS, Math.max(MIN_SPAN_MS, to - (samples[0]?.at ?? to)));
     const view = { samples, from: to - span, to, marks: this.marks(start).filter(({ at }) => at >= to - span && at <= to) };
     for (const chart of this.charts) chart.show(view);

@@ -32,9 +32,15 @@ async function change(method, ...request) {
   const before = Math.max(expected.changes, latest?.changes ?? 0);
   const sent = await send(method, ...request);
   if (sent.problem) sent.problem = WORDS[sent.problem] ?? sent.problem;
-  if (method !== "GET" && sent.answer) Object.assign(expected, { changes: before + 1, until: Date.now() + OLD_MS });
+  if (method !== "GET" && sent.answer) {
+    Object.assign(expected, { changes: before + 1, until: Date.now() + OLD_MS });
+    listed(changes.load());
+  }
   return sent;
 }
+
+// Shows new changes as soon as they are listed, because the next state can be a second away.
+const listed = (reading) => reading.then((isNew) => { if (isNew) show(); });
 
 // The name of the proxy in the address, or null.
 function chosen() {
@@ -54,7 +60,7 @@ function show() {
   by("overview").hidden = name !== null || isEmpty;
   by("detail").hidden = name === null;
   by("changes").hidden = name !== null || latest.changes === 0;
-  changes.update(latest.changes).then((isNew) => { if (isNew) show(); });
+  listed(changes.update(latest.changes));
   if (isEmpty) showCommands(by("commands"), hasToken());
   overview.update(latest);
   if (name !== null) detail.update(name, latest, name === created?.name);
@@ -112,8 +118,7 @@ function onLost(problem) {
   const text = `No connection to the server${problem ? ` (${problem})` : ""}; trying again. Check that fault-proxy still runs.${figures}`;
   if (by("lost").textContent !== text) by("lost").textContent = text;
   by("lost").hidden = false;
-  overview.interrupt();
-  detail.interrupt();
+  for (const part of [overview, detail, changes]) part.interrupt();
 }
 
 function askToken() {

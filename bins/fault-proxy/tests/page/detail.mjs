@@ -13,6 +13,23 @@ async function web() {
   return server.address().port;
 }
 
+// Runs in the page, before its scripts. Holds the states of the server while `holdStates` is set.
+function holdingStates() {
+  const { fetch } = globalThis;
+  globalThis.fetch = async (path, options) => {
+    const response = await fetch(path, options);
+    if (path !== "/events" || !response.ok) return response;
+    const all = [];
+    const held = new TransformStream({
+      transform: (part, to) => {
+        all.push(part);
+        if (!globalThis.holdStates) for (const each of all.splice(0)) to.enqueue(each);
+      },
+    });
+    return new Response(response.body.pipeThrough(held));
+  };
+}
+
 await test(async (page) => {
   const server = await serve();
   const cache = await server.create("cache", `127.0.0.1:${await echo()}`);
@@ -21,7 +38,10 @@ await test(async (page) => {
   const labels = (title) => chart(title).locator("text:not(.mark)").allTextContents();
   const tile = (name) => page.locator(".tiles div").filter({ has: page.getByText(new RegExp(`^${name}(,|$)`)) }).locator("dd");
   const fault = (name) => page.locator(".faults tbody tr").filter({ has: page.getByRole("rowheader", { name }) });
+  const marks = async () => (await chart("Sessions").locator("text.mark").evaluateAll((all) => all.map((mark) => mark.querySelector("title").textContent))).join("\n");
   const post = (path, body) => server.send("POST", `/proxies/cache${path}`, body);
+
+  await page.addInitScript(holdingStates);
 
   console.log("an idle proxy has sane axes");
   await page.goto(`${server.url}/#/proxy/cache`);
@@ -72,6 +92,18 @@ await test(async (page) => {
   await page.getByRole("switch", { name: "latency_downstream on" }).check();
   await fault("latency_downstream").locator(".chip.on").waitFor();
 
+  console.log("a change of this page is marked before the next state");
+  await page.evaluate(() => { globalThis.holdStates = true; });
+  await page.getByRole("switch", { name: "latency_downstream on" }).uncheck();
+  await changes.getByText("latency_downstream: switched off").nth(1).waitFor();
+  const { number } = (await server.send("GET", "/changes")).at(-1);
+  await eventually("it is marked", async () => (await marks()).includes(`#${number}: latency_downstream: switched off, by browser (`));
+  const inside = await chart("Sessions").evaluate((picture) => [...picture.querySelectorAll("line.mark")].every((mark) => Number(mark.getAttribute("x1")) <= picture.clientWidth));
+  assert(inside, "the chart reaches to it");
+  await page.evaluate(() => { globalThis.holdStates = false; });
+  await page.getByRole("switch", { name: "latency_downstream on" }).check();
+  await fault("latency_downstream").locator(".chip.on").waitFor();
+
   console.log("faults in each state, and the schedule");
   await post("/toxics", { type: "blackhole", attributes: { schedule: "start:5m,duration:5m" } });
   await post("/toxics", { type: "packet_loss", stream: "upstream", attributes: { rate: "5%" }, toxicity: 0.25 });
@@ -85,7 +117,6 @@ await test(async (page) => {
   await fault("reset_upstream").getByText(/ after 5 min$/).waitFor();
 
   console.log("marks of changes within a second name all of them");
-  const marks = async () => (await chart("Sessions").locator("text.mark").evaluateAll((all) => all.map((mark) => mark.querySelector("title").textContent))).join("\n");
   const of_cache = (await server.send("GET", "/changes")).filter(({ proxy }) => proxy === "cache").slice(1);
   await eventually("all changes but the first, which is before the chart, are marked", async () => {
     const titles = await marks();
