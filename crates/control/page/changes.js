@@ -1,7 +1,7 @@
 // Changes by clients of the control API, in words.
 
 import { clock } from "./format.js";
-import { ScrollBox, fill, table } from "./tables.js";
+import { Folded } from "./tables.js";
 import { kindsOf, withUnit } from "./units.js";
 
 const MAX_ROWS = 100;
@@ -67,11 +67,9 @@ export function inWords({ action, before, after }, types) {
 export class Changes {
   constructor(details, change) {
     Object.assign(this, { details, change, turn: 0, read: NOTHING, all: [], types: null });
-    this.table = table(["No.", "At", ["Proxy", "breaks"], ["Change", "wide"], ["By", "wide"]]);
-    this.table.classList.add("compact");
-    const box = new ScrollBox("Changes", this.table);
-    box.root.classList.add("long");
-    details.append(box.root, box.note);
+    this.rows = new Folded("Changes", ["No.", "At", ["Proxy", "breaks"], ["Change", "wide"], ["By", "wide"]]);
+    this.rows.table.classList.add("compact");
+    details.append(this.rows.root);
   }
 
   // The connection was lost: another server may count anew.
@@ -99,7 +97,7 @@ export class Changes {
     this.all = answer;
     this.read = Math.max(this.read, answer.at(-1)?.number ?? 0);
     this.details.querySelector("b").textContent = this.read;
-    fill(this.table, answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, this.inWords(change), author(change)]);
+    this.rows.fill(answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, this.inWords(change), author(change)]);
     return true;
   }
 

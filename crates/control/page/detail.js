@@ -40,7 +40,7 @@ export class Detail {
         { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed in 1 s", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
     ];
     this.faults = new Faults(tools.change);
-    [this.requests, this.accuracy, this.sessions, this.latest] = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
+    [this.requests, this.accuracy, this.sessions, this.latest] = this.sections = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
     const charts = element("div", { className: "charts" }, ...this.charts.map(({ figure }) => figure));
     charts.addEventListener("pointermove", (event) => this.point(event));
     charts.addEventListener("pointerleave", () => this.charts.forEach((chart) => chart.point(null)));
@@ -73,6 +73,7 @@ export class Detail {
       this.name = name;
       this.messages.clear();
       this.faults.clear();
+      for (const { rows } of this.sections) rows.fold();
       this.interrupt();
       for (const chart of this.charts) chart.clear();
     }

@@ -3,25 +3,23 @@
 import { author } from "./changes.js";
 import { element } from "./elements.js";
 import { NONE, age, bytes, clock, percent, quantiles, rate, whole } from "./format.js";
-import { ScrollBox, fill, number, table } from "./tables.js";
+import { Folded, number } from "./tables.js";
 
 class Section {
   constructor(title, columns, none) {
     this.title = element("h3", { textContent: title });
     this.note = element("p", { className: "note", hidden: true });
-    this.table = table(columns);
+    this.rows = new Folded(title, columns);
     this.none = element("p", { className: "none", textContent: none });
-    const box = new ScrollBox(title, this.table);
-    this.scroll = box.root;
-    this.section = element("section", { className: "panel" }, this.title, this.note, this.none, box.root, box.note);
+    this.section = element("section", { className: "panel" }, this.title, this.note, this.none, this.rows.root);
   }
 
   fill(items, keyOf, cellsOf, note = "") {
     this.none.hidden = items.length > 0;
-    this.scroll.hidden = items.length === 0;
+    this.rows.root.hidden = items.length === 0;
     this.note.hidden = note === "";
     if (this.note.textContent !== note) this.note.textContent = note;
-    fill(this.table, items, keyOf, cellsOf);
+    this.rows.fill(items, keyOf, cellsOf);
   }
 }
 
@@ -59,7 +57,6 @@ export class Accuracy extends Section {
 export class Sessions extends Section {
   constructor() {
     super("Open sessions", ["Session", "Client", "Upstream", number("Age"), number("Request bytes"), number("Response bytes")], "No open sessions.");
-    this.scroll.classList.add("long");
   }
 
   update({ sessions, sessions_active }) {
@@ -72,8 +69,7 @@ export class Sessions extends Section {
 export class ProxyChanges extends Section {
   constructor() {
     super("Recent changes", ["No.", "At", ["Change", "wide"], ["By", "wide"]], "No changes through the control API.");
-    this.table.classList.add("compact");
-    this.scroll.classList.add("long");
+    this.rows.table.classList.add("compact");
   }
 
   update(changes, inWords) {

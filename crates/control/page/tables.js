@@ -45,34 +45,39 @@ export function fill(made, items, keyOf, cellsOf) {
   for (const row of there.values()) row.remove();
 }
 
-const EDGE = 4;
+const FIRST = 10;
+// A few rows more take no more space than the button.
+const FEW = 2;
 
-// A box in which a table scrolls. A note below it tells which rows are in view, because not all browsers show a scrollbar.
-export class ScrollBox {
-  constructor(label, ...content) {
-    this.root = element("div", { className: "scroll box", tabIndex: 0, role: "region", aria: { label } }, ...content);
-    this.note = element("p", { className: "note", hidden: true });
-    this.root.addEventListener("scroll", () => this.tell(), { passive: true });
-    const sizes = new ResizeObserver(() => this.tell());
-    for (const each of [this.root, ...content]) sizes.observe(each);
+// A table with its first rows, and a button below it that shows the others. A box that scrolls would cut a row, and would take the
+// finger that scrolls the page.
+export class Folded {
+  constructor(label, columns) {
+    this.table = table(columns);
+    this.button = element("button", { type: "button", className: "fold", hidden: true });
+    this.button.addEventListener("click", () => { this.isOpen = !this.isOpen; this.show(); });
+    this.root = element("div", { role: "region", aria: { label } }, element("div", { className: "scroll" }, this.table), this.button);
+    this.fold();
   }
 
-  tell() {
-    const { root, note } = this;
-    note.hidden = root.scrollHeight <= root.clientHeight + 1;
-    root.classList.toggle("below", root.scrollTop + root.clientHeight < root.scrollHeight - 1);
-    if (note.hidden) return;
-    const { top, bottom } = root.getBoundingClientRect();
-    const start = Math.max(top, root.querySelector("thead").getBoundingClientRect().bottom);
-    const rows = [...root.querySelectorAll("tbody tr")].map((row, index) => ({ number: index + 1, box: row.getBoundingClientRect() }));
-    // The edges of a row are outside of its text.
-    const whole = rows.filter(({ box }) => box.top + EDGE >= start && box.bottom - EDGE <= bottom);
-    const inView = whole.length ? whole : rows.filter(({ box }) => box.bottom > start && box.top < bottom);
-    note.hidden = inView.length === rows.length;
-    set(note, `${inView[0].number}–${inView.at(-1).number} of ${rows.length}: scroll to see the others`);
+  // Shows the first rows only, with the next `fill`.
+  fold() {
+    this.isOpen = false;
   }
-}
 
-function set(place, text) {
-  if (place.textContent !== text) place.textContent = text;
+  // As the function `fill`.
+  fill(...given) {
+    this.given = given;
+    this.show();
+  }
+
+  show() {
+    const [items, ...how] = this.given;
+    const more = items.length - FIRST;
+    const isShort = more <= FEW;
+    fill(this.table, isShort || this.isOpen ? items : items.slice(0, FIRST), ...how);
+    this.button.hidden = isShort;
+    const text = this.isOpen ? `Show the first ${FIRST} only` : `Show ${more} more`;
+    if (this.button.textContent !== text) this.button.textContent = text;
+  }
 }
