@@ -25,10 +25,14 @@ export function stateOf(fault) {
 
 const ACTS_ON = { upstream: "requests", downstream: "responses" };
 
+// Types without a direction.
+const ON_OPENING = ["refuse", "slow_open"];
+
 // A fault on requests acts on those that its `on` selects, and at a moment instead of in a direction.
-export function actsOn({ attributes, stream }) {
+export function actsOn({ type, attributes, stream }) {
   if (attributes.on) return `selected requests: ${attributes.on}`;
-  return attributes.direction === "both" ? "both directions" : ACTS_ON[stream.toLowerCase()];
+  if (ON_OPENING.includes(type.replaceAll("-", "_"))) return "new\u00a0sessions";
+  return attributes.direction === "both" ? "both\u00a0directions" : ACTS_ON[stream.toLowerCase()];
 }
 
 // The default name of a fault is its type and its stream: the type is enough, unless another fault has it.

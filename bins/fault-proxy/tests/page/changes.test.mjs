@@ -77,9 +77,10 @@ test("a fault that is used up is not on", () => {
 });
 
 test("a fault on requests acts on those that it selects", () => {
-  assert.equal(actsOn({ stream: "downstream", attributes: { on: "POST /orders/*" } }), "selected requests: POST /orders/*");
-  assert.equal(actsOn({ stream: "Upstream", attributes: {} }), "requests");
-  assert.equal(actsOn({ stream: "downstream", attributes: { direction: "both" } }), "both directions");
+  assert.equal(actsOn({ type: "lose_response", stream: "downstream", attributes: { on: "POST /orders/*" } }), "selected requests: POST /orders/*");
+  assert.equal(actsOn({ type: "latency", stream: "Upstream", attributes: {} }), "requests");
+  assert.equal(actsOn({ type: "slow-open", stream: "downstream", attributes: {} }), "new\u00a0sessions");
+  assert.equal(actsOn({ type: "latency", stream: "downstream", attributes: { direction: "both" } }), "both\u00a0directions");
 });
 
 test("an example is in the field or below it", () => {
