@@ -170,13 +170,14 @@ class Row {
 
   failures({ sessions_failed, last_failure }, { uptime_ms }) {
     const cell = this.cells.failed;
-    const when = last_failure ? `${last_failure.reason.replaceAll("_", " ")}, ${ago(uptime_ms - last_failure.at_ms)}` : "";
-    const key = `${sessions_failed} ${when}`;
+    const [reason, when] = last_failure ? [last_failure.reason.replaceAll("_", " "), ago(uptime_ms - last_failure.at_ms)] : [];
+    const key = `${sessions_failed} ${reason} ${when}`;
     if (cell.dataset.key === key) return;
     cell.dataset.key = key;
     cell.title = withoutErrno(last_failure?.message ?? "");
     cell.classList.toggle("zero", sessions_failed === 0);
-    cell.replaceChildren(element("b", { textContent: whole(sessions_failed) }), ...(when && sessions_failed ? [element("small", { textContent: when })] : []));
+    cell.replaceChildren(element("b", { textContent: whole(sessions_failed) }),
+      ...(reason && sessions_failed ? [element("small", {}, `${reason}, `, element("span", { textContent: when }))] : []));
   }
 
   chips(faults, uptime) {

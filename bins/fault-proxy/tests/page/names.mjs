@@ -22,15 +22,17 @@ await test(async (page) => {
   assert.equal(await page.locator(".overview b b, .overview a b").count(), 0, "a name is not HTML");
   await look(page, "names");
 
-  console.log("a narrow list has the whole name of each fault");
+  console.log("a narrow list has the whole names of proxies and faults");
   await server.create("many", upstream, Array.from({ length: 6 }, (_, index) => ({ type: "latency", name: `a-name-that-the-table-cuts-${index}`, attributes: { mean: "1ms" } })));
   await page.locator(".overview").getByText("+3").waitFor();
   assert.equal(await page.locator(".overview tr", { hasText: "many" }).locator(".chip:visible").count(), 3);
   await page.setViewportSize({ width: 390, height: 844 });
   const texts = page.locator(".overview .chip .text:visible");
   assert.equal(await texts.count(), NAMES.length + 6);
-  const cut = await texts.evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent));
-  assert.deepEqual(cut, []);
+  for (const part of [texts, page.locator(".overview .proxy :is(a, .route)")]) {
+    const cut = await part.evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent));
+    assert.deepEqual(cut, []);
+  }
   await page.setViewportSize({ width: 1280, height: 900 });
   await server.send("DELETE", "/proxies/many");
 
