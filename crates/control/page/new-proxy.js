@@ -5,7 +5,7 @@ import { element, newId } from "./elements.js";
 const FIELDS = [
   { name: "name", label: "Name", value: "", help: "Free to choose, for example orders-db" },
   { name: "listen", label: "Listen on", value: "127.0.0.1:0", help: "Address for clients; port 0 takes a free one" },
-  { name: "upstream", label: "Upstream", value: "", help: "The service: localhost:6379, psql://my-db:5432, https://web:8443" },
+  { name: "upstream", label: "Upstream", value: "", help: "The service: localhost:6379, psql://db:5432, https://web:8443" },
 ];
 
 // The field that an error is about, or null.
