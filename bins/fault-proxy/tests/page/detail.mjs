@@ -158,6 +158,7 @@ await test(async (page) => {
   await server.send("POST", "/proxies/cache", { upstream: "127.0.0.1:9" });
   await attempt(cache);
   await page.getByText(/^\d+ failed sessions?, the last \d+ s ago: cannot connect to 127\.0\.0\.1:9: Connection refused\. Check that /).waitFor();
+  await chart("Sessions").locator(".bar.failed").waitFor({ state: "attached" });
   await look(page, "detail-failed");
 
   console.log("the response to a POST is lost, and counted");

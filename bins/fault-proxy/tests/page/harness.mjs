@@ -104,6 +104,7 @@ export function touchingLabels() {
 export async function look(page, name) {
   // A dialog and its backdrop cover the viewport only.
   const hasDialog = await page.locator("dialog[open]").count() > 0;
+  await page.mouse.move(0, 0); // no row is marked as the one under the mouse
   for (const [kind, colorScheme, size] of [["light", "light", WIDE], ["dark", "dark", WIDE], ["narrow", "light", NARROW]]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(size);
