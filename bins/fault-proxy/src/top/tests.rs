@@ -169,6 +169,25 @@ fn control_keys_act_everywhere() {
 }
 
 #[test]
+fn other_control_keys_are_not_letters() {
+    let mut only = proxy("db");
+    only.faults = vec![fault("late")];
+    let mut test = Test::new(vec![only], (80, 24));
+    for dialog in [None, Some(KeyCode::Delete)] {
+        test.app.dialog = None;
+        dialog.map(|key| test.press(key));
+        let before = test.screen();
+        // Terminals send Control and space as the byte 0.
+        for c in "atdsry/?q ".chars() {
+            let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+            let action = test.app.press(key, &test.snapshot.state, Instant::now());
+            assert!(matches!(action, Action::Nothing), "{key:?}");
+            assert_eq!(test.screen(), before, "{key:?}");
+        }
+    }
+}
+
+#[test]
 fn an_error_shows_its_way_out_at_80_columns() {
     const ERROR: &str = "cannot connect to the control API at http://127.0.0.1:8474: connection refused; start it with \
                          `fault-proxy run --control ADDR`, or set --addr";

@@ -21,6 +21,13 @@ impl App {
                 _ => {}
             }
         }
+        // Only lines of text have further keys of this kind. Ctrl-T must not switch a fault. Alt is ignored, because
+        // Esc and a letter that is pressed quickly after it arrive as Alt and the letter.
+        if key.modifiers.contains(KeyModifiers::CONTROL)
+            && !matches!(self.dialog, Some(Dialog::Filter | Dialog::Add { .. }))
+        {
+            return Action::Nothing;
+        }
         match self.dialog.take() {
             None => self.press_page(key, state, now),
             Some(Dialog::Help) => Action::Nothing,
