@@ -60,6 +60,23 @@ pub fn commands(program: &str) -> Vec<Shown> {
     shown
 }
 
+/// Returns the pages below docs with blocks of commands and their output.
+///
+/// # Panics
+///
+/// Panics if a page cannot be read.
+pub fn pages_with_commands() -> Vec<String> {
+    let has_commands = |page: &PathBuf| {
+        let text = fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        parts(&text).any(|part| matches!(part, Part::Block { info, .. } if info.starts_with("console")))
+    };
+    let name = |page: PathBuf| {
+        let name = page.strip_prefix(directory()).expect("all pages are in the directory of pages");
+        name.to_str().expect("it is UTF-8").to_owned()
+    };
+    pages().into_iter().filter(has_commands).map(name).collect()
+}
+
 /// Returns the directory of the documentation.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")

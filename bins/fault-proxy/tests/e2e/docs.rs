@@ -68,15 +68,15 @@ fn a_first_fault_takes_seconds() {
 
 #[test]
 fn lost_packets_cost_timeouts() {
-    assert_eq!(Reader::of_section("packet-loss.md", "Example", programs()).follow(), 3);
+    assert_eq!(reader("packet-loss.md").follow(), 3);
 }
 
 #[test]
-fn a_fault_has_a_time_to_live() {
-    let api = Api::alone();
+fn faults_have_a_time_to_live_and_select_sessions() {
+    let (api, server) = (Api::alone(), Redis::start());
     api.post("/proxies", &json!({"name": "cache", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}));
-    let reader = Reader::of_section("faults.md", "Time to live", programs());
-    assert_eq!(reader.with_variable("FAULT_CONTROL_ADDR", &api.addr).follow(), 1);
+    let reader = reader("faults.md").with_server(6379, server.port());
+    assert_eq!(reader.with_variable("FAULT_CONTROL_ADDR", &api.addr).follow(), 4);
 }
 
 #[test]
@@ -199,6 +199,24 @@ fn the_reference_shows_calls_of_ctl_that_work() {
 #[test]
 fn the_contents_have_every_page() {
     assert_eq!(manual::left_out_of_contents(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_commands_of_every_page_are_run() {
+    // The test programs of fault-proxy and of the NATS programs follow pages. One test reads a page itself.
+    let tests = ["../fault-proxy/tests/e2e", "../nats-proxy-client/tests/e2e"];
+    let tests = tests.map(|tests| Path::new(env!("CARGO_MANIFEST_DIR")).join(tests));
+    let files = tests.iter().flat_map(|tests| fs::read_dir(tests).expect("it is there"));
+    let files = files.map(|file| file.expect("a file").path()).filter(|file| file.is_file());
+    let tests: String = files.map(|file| fs::read_to_string(file).expect("it is Rust")).collect();
+    // Measurements, and a view that needs a terminal.
+    const OTHERS: [&str; 2] = ["benchmarks.md", "how-to/top.md"];
+    let pages = manual::pages_with_commands().into_iter();
+    let left_out = |page: &String| {
+        !OTHERS.contains(&&**page)
+            && ![format!("\"{page}\""), format!("/docs/{page}\"")].iter().any(|name| tests.contains(name))
+    };
+    assert_eq!(pages.filter(left_out).collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
