@@ -22,8 +22,8 @@ use crate::config::{Control, Settings};
 use crate::host;
 use crate::report;
 use crate::run::{listen_for, metrics_listeners};
-use crate::serve;
 use crate::wire::Wire;
+use proxy_cli::workers;
 
 /// Version of the format of `--json`. It stays the same when members are added.
 const FORMAT: u32 = 1;
@@ -100,7 +100,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire, as_json: bool) -> Result<(
 
 impl Checked {
     fn new(settings: &Settings, wire: &Wire) -> Result<Self> {
-        let runtime = serve::runtime()?;
+        let runtime = workers::runtime()?;
         // Keep the ports bound until the end, so that two proxies cannot share one.
         let mut ports = Vec::new();
         let proxies = settings.enabled().map(|(proxy, listen, upstream)| CheckedProxy {

@@ -20,7 +20,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::args::DemoArgs;
-use crate::serve::{RelayJob, Workers, runtime};
+use proxy_cli::workers::{RelayJob, Workers, runtime};
 
 const DELAY: Duration = Duration::from_millis(50);
 const SCHEDULE: &str = "start:3s,duration:3s";
@@ -58,7 +58,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     };
     let mut workers = Workers::start(1, &shutdown)?;
     let outcome = runtime()?.block_on(async {
-        workers.hands().relay(vec![vec![listener]], work).await?;
+        workers.handle().relay(vec![vec![listener]], work).await?;
         let outcome = select! {
             done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
             failed = echo(upstream) => failed.context("the demo's upstream failed"),

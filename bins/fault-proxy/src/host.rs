@@ -19,14 +19,14 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::loops::{self, Hop, addresses};
-use crate::serve::{RelayJob, WorkerHandle};
 use crate::wire::Wire;
+use proxy_cli::workers::{RelayJob, WorkerHandle};
 
 /// Starts proxies on the worker threads.
 #[derive(Debug)]
 pub(crate) struct ProxyHost {
     wire: Arc<Wire>,
-    hands: WorkerHandle,
+    workers: WorkerHandle,
     relay: Relay,
     shutdown: Shutdown,
     are_faults_fixed: bool,
@@ -56,7 +56,7 @@ impl ProxyHost {
     /// any, so their sessions bypass the fault engine.
     pub(crate) fn new(
         wire: Arc<Wire>,
-        hands: WorkerHandle,
+        workers: WorkerHandle,
         relay: Relay,
         shutdown: Shutdown,
         are_faults_fixed: bool,
@@ -64,7 +64,7 @@ impl ProxyHost {
     ) -> Self {
         Self {
             wire,
-            hands,
+            workers,
             relay,
             shutdown,
             are_faults_fixed,
@@ -100,7 +100,7 @@ impl ProxyHost {
     async fn start_now(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         let upstream = start.upstream;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
-        let listeners = bind(&start.listen, self.hands.groups())
+        let listeners = bind(&start.listen, self.workers.groups())
             .await
             .map_err(|BindError { listen, source }| StartError::Bind { listen, source })?;
         let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
@@ -133,7 +133,7 @@ impl ProxyHost {
             on_upstream_failure: self.wire.on_upstream_failure(),
             shutdown: shutdown.clone(),
         };
-        let ended = self.hands.relay(listeners, work).await.map_err(other)?;
+        let ended = self.workers.relay(listeners, work).await.map_err(other)?;
         let running = Running { name: start.name, hop: Hop { listen, upstream }, ended: ended.clone() };
         self.running.lock().push(running);
         Ok(RunningProxy { listen: addr, shutdown, ended })

@@ -14,8 +14,8 @@ use proxy_cli::addr;
 use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
-use crate::serve::runtime;
 use crate::wire::Wire;
+use proxy_cli::workers::runtime;
 
 /// Time limit for a lookup. The relay detects loops through names that take longer.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -25,7 +25,6 @@ mod reload;
 mod replay;
 mod report;
 mod run;
-mod serve;
 mod start;
 mod timeline;
 mod top;

@@ -41,8 +41,8 @@ use crate::args::MarginArgs;
 use crate::config::{Config, Settings, VariedFault, refuse_unused_tls};
 use crate::report::{ReportFiles, Verdict, all, summary_file};
 use crate::run::NOT_AS_EXPECTED;
-use crate::serve::runtime;
 use crate::wire::Wire;
+use proxy_cli::workers::runtime;
 
 /// Time from a signal until files and pipes are given up.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

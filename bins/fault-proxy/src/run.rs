@@ -35,12 +35,12 @@ use crate::journal::{self, Recorder};
 use crate::reload::{Reload, Source};
 use crate::replay;
 use crate::report::{self, Report, ReportFiles};
-use crate::serve::{Workers, runtime};
 use crate::start::{log_listening, reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
 use crate::top::View;
 use crate::traced::{Record, traced};
 use crate::wire::Wire;
+use proxy_cli::workers::{Workers, runtime};
 
 /// Exit code of a run that does not meet its expectations.
 pub(crate) const NOT_AS_EXPECTED: u8 = 3;
@@ -112,9 +112,9 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
     let are_faults_fixed = control.is_none() && reload.is_none();
-    let (hands, counted) = (workers.hands().clone(), counted(settings));
+    let (handle, counted) = (workers.handle().clone(), counted(settings));
     let host =
-        ProxyHost::new(Arc::new(wire), hands, relay.clone(), shutdown.clone(), are_faults_fixed, counted);
+        ProxyHost::new(Arc::new(wire), handle, relay.clone(), shutdown.clone(), are_faults_fixed, counted);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
     let recorder = recorder.as_ref();

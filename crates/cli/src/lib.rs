@@ -17,6 +17,7 @@
 //! | [`secret`] | values that are not shown |
 //! | [`tally`] | table of sessions and bytes |
 //! | [`terminal`] | text output |
+//! | [`workers`] | worker threads that relay sessions |
 
 pub mod addr;
 pub mod args;
@@ -37,3 +38,4 @@ pub mod sys;
 pub mod table;
 pub mod tally;
 pub mod terminal;
+pub mod workers;

@@ -15,9 +15,9 @@ use super::obstacle::{Observed, Unreached};
 use crate::config::{ConfiguredFault, ProxySettings, Settings};
 use crate::host::{CountedProxies, ProxyHost};
 use crate::run::{config, engine_settings, thread_count};
-use crate::serve::Workers;
 use crate::start::{spec, start_error};
 use crate::wire::Wire;
+use proxy_cli::workers::Workers;
 
 /// Time for a proxy to accept a connection or to reach an upstream, and the interval to look.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,8 +57,8 @@ impl<'a> Networks<'a> {
         let shutdown = Shutdown::new();
         let workers = Workers::start(thread_count(), &shutdown)?;
         let counted = CountedProxies::Named(Default::default());
-        let (hands, relay) = (workers.hands().clone(), self.relay.clone());
-        let host = ProxyHost::new(self.wire.clone(), hands, relay, shutdown.clone(), false, counted);
+        let (handle, relay) = (workers.handle().clone(), self.relay.clone());
+        let host = ProxyHost::new(self.wire.clone(), handle, relay, shutdown.clone(), false, counted);
         let engine = Engine::new(engine_settings(self.settings, seed));
         let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), None);
         let delayed = all.iter().filter(|proxy| proxy.faults.iter().any(acts_before_connect));

@@ -1,4 +1,7 @@
 //! Worker threads that relay sessions.
+//!
+//! They are in a library, and none of its functions is generic, so that the profile `release` optimizes the code that
+//! relays without optimizing the programs.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,8 +11,6 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::{Faults, ListenerHandle, TimerDriver, Timers};
 use fault_proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
-use proxy_cli::bind::SPREADS_CONNECTIONS;
-use proxy_cli::listener::FaultListener;
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::sync::mpsc;
@@ -17,19 +18,27 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
+use crate::bind::SPREADS_CONNECTIONS;
+use crate::listener::FaultListener;
+
 /// Maximum number of jobs that wait for a thread.
 const QUEUE: usize = 64;
 
 /// Job of all threads for one proxy.
 #[derive(Debug, Clone)]
-pub(crate) struct RelayJob {
-    pub(crate) relay: Relay,
-    pub(crate) handshake: Option<Arc<dyn Handshake>>,
-    pub(crate) connector: Arc<dyn Connector>,
+pub struct RelayJob {
+    /// The relay, which counts and limits the sessions.
+    pub relay: Relay,
+    /// What is exchanged with a client before the connection to the upstream, such as TLS.
+    pub handshake: Option<Arc<dyn Handshake>>,
+    /// Connects to the upstream.
+    pub connector: Arc<dyn Connector>,
     /// Faults, or `None` if the proxy can never have any.
-    pub(crate) faults: Option<Faults>,
-    pub(crate) on_upstream_failure: OnUpstreamFailure,
-    pub(crate) shutdown: Shutdown,
+    pub faults: Option<Faults>,
+    /// What a client gets if the upstream cannot be connected to.
+    pub on_upstream_failure: OnUpstreamFailure,
+    /// Ends the job.
+    pub shutdown: Shutdown,
 }
 
 /// Part of a job for one thread.
@@ -46,7 +55,7 @@ struct WorkerJob {
 
 /// Handle that assigns jobs to the threads.
 #[derive(Debug, Clone)]
-pub(crate) struct WorkerHandle {
+pub struct WorkerHandle {
     threads: Vec<mpsc::Sender<WorkerJob>>,
     /// Index of the thread for the next group of listeners.
     next: Arc<AtomicUsize>,
@@ -55,7 +64,7 @@ pub(crate) struct WorkerHandle {
 impl WorkerHandle {
     /// Returns the number of listener groups of a proxy: one for each thread if the system distributes connections among sockets,
     /// otherwise one.
-    pub(crate) fn groups(&self) -> usize {
+    pub fn groups(&self) -> usize {
         if SPREADS_CONNECTIONS { self.threads.len() } else { 1 }
     }
 
@@ -63,7 +72,10 @@ impl WorkerHandle {
     /// returned tracker is then empty.
     ///
     /// A session stays on the thread that accepted it. Wake-ups across threads would slow down short sessions and round trips.
-    pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: RelayJob) -> Result<TaskTracker> {
+    ///
+    /// # Errors
+    /// Returns an error if the threads have ended, and closes the job.
+    pub async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: RelayJob) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
         let first = self.next.fetch_add(groups.len(), Ordering::Relaxed) % self.threads.len();
         for (thread, listeners) in self.threads.iter().cycle().skip(first).zip(groups) {
@@ -82,15 +94,18 @@ impl WorkerHandle {
 
 /// Worker threads, each with its own runtime.
 #[derive(Debug)]
-pub(crate) struct Workers {
-    hands: WorkerHandle,
+pub struct Workers {
+    handle: WorkerHandle,
     threads: Vec<JoinHandle<Result<()>>>,
     working: mpsc::Receiver<()>,
 }
 
 impl Workers {
     /// Starts `count` threads, which end when `shutdown` drains and their sessions have ended.
-    pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Returns an error if the system has no descriptors for a runtime or a timer.
+    pub fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
         let (is_working, working) = mpsc::channel(1);
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
         // Create all runtimes first, so that a lack of descriptors is reported before anything runs.
@@ -105,21 +120,25 @@ impl Workers {
                 relayed
             }));
         }
-        Ok(Self { hands: WorkerHandle { threads: senders, next: Arc::default() }, threads, working })
+        Ok(Self { handle: WorkerHandle { threads: senders, next: Arc::default() }, threads, working })
     }
 
-    pub(crate) fn hands(&self) -> &WorkerHandle {
-        &self.hands
+    /// Returns the handle that assigns jobs to the threads.
+    pub fn handle(&self) -> &WorkerHandle {
+        &self.handle
     }
 
     /// Waits until all threads have ended.
-    pub(crate) async fn ended(&mut self) {
+    pub async fn ended(&mut self) {
         while self.working.recv().await.is_some() {}
     }
 
     /// Joins the threads after the shutdown.
-    pub(crate) fn join(self) -> Result<()> {
-        drop(self.hands);
+    ///
+    /// # Errors
+    /// Returns the error of a thread whose timer failed.
+    pub fn join(self) -> Result<()> {
+        drop(self.handle);
         let join = |thread: JoinHandle<Result<()>>| thread.join().expect("sessions that panic end alone");
         self.threads.into_iter().try_for_each(join)
     }
@@ -194,6 +213,10 @@ async fn relay(share: WorkerJob, timers: Timers) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn runtime() -> Result<Runtime> {
+/// Returns a runtime for the current thread.
+///
+/// # Errors
+/// Returns an error if the system has no descriptors for it.
+pub fn runtime() -> Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
 }
