@@ -68,7 +68,7 @@ export class Overview {
   async load() {
     this.isInterrupted = false;
     const { answer } = await this.change("GET", "/history");
-    for (const { name, samples } of answer?.proxies ?? []) this.rows.get(name)?.sparkline.load(samples);
+    for (const { name, samples } of answer?.proxies ?? []) this.rows.get(name)?.load(samples);
   }
 
   // Orders the rows, and hides those that do not match the filter.
@@ -166,6 +166,11 @@ class Row {
     }
     this.sparkline.draw();
     this.before = proxy;
+  }
+
+  // Takes the samples of the server's history.
+  load(samples) {
+    this.sparkline.load(samples, this.before.sessions_failed);
   }
 
   failures({ sessions_failed, last_failure }, { uptime_ms }) {

@@ -12,9 +12,11 @@ export class Sparkline {
     this.picture = svg("svg", { class: "sparkline", role: "img", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" });
   }
 
-  // Takes the samples of the server's history.
-  load(samples) {
+  // Takes the samples of the server's history. A new proxy can have failed sessions that are not in a sample yet.
+  load(samples, failed) {
     this.samples = samples.map((of) => ({ bytes: of.bytes_to_upstream + of.bytes_to_client, failed: of.sessions_failed })).slice(-POINTS);
+    const rest = failed - samples.reduce((sum, of) => sum + of.sessions_failed, 0);
+    if (rest > 0 && samples.length < POINTS) this.push(0, rest);
   }
 
   push(bytes, failed) {

@@ -29,6 +29,14 @@ await test(async (page) => {
   assert.match(await row("search").locator("td.failed").getAttribute("title"), /127\.0\.0\.1:9/);
   await page.getByText("3 proxies · 2 faults on · 1 proxy with failed sessions").waitFor();
 
+  console.log("a failure that is in no sample yet is in the picture of the last minute");
+  await page.route("**/history", (route) => route.fulfill({ json: { interval_ms: 1000, proxies: [{ name: "search", samples: [] }] } }));
+  await page.reload();
+  await row("search").locator(".sparkline .failed").waitFor({ state: "attached" });
+  await page.unroute("**/history");
+  await page.reload();
+  await row("search").locator(".sparkline .failed").waitFor({ state: "attached" });
+
   console.log("a chip for each fault");
   await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:10m,duration:1m" } });
   await server.send("POST", "/proxies/cache/toxics", { type: "reset", stream: "upstream", attributes: { after: "300s" } });
