@@ -279,7 +279,7 @@ fn its_page_shows_inputs_and_arguments_that_exist() {
     ]);
     let output = check.output().unwrap();
     let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    for shown in ["cache@6380", "latency.p99<400ms", "report.json", "journal.jsonl"] {
+    for shown in ["cache\t127.0.0.1:6380", "latency.p99<400ms", "report.json", "journal.jsonl"] {
         assert!(printed.contains(shown), "{shown}: {printed}");
     }
 }
