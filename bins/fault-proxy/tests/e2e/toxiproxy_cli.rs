@@ -113,7 +113,7 @@ fn help_and_unknown_flags_show_what_the_program_is_and_does() {
     let ended = client.run(&["-bogus"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:?}");
     for part in
-        ["'--bogus'", "fault-proxy with the command line of Toxiproxy's client", "list, inspect, create"]
+        ["'-bogus'", "fault-proxy with the command line of Toxiproxy's client", "list, inspect, create"]
     {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
