@@ -51,6 +51,7 @@ export function age(time) {
 
 export function ago(time) {
   const seconds = Math.max(0, Math.round(time / 1000));
+  if (seconds === 0) return "just now";
   if (seconds < 90) return `${seconds} s ago`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
