@@ -70,7 +70,8 @@ await test(async (page) => {
   await page.getByText("30 proxies").waitFor();
   await eventually("all have failed that will", async () => (await page.getByText(/^refused, /).count()) === 6);
   await row("svc-26").getByText(/KB\/s/).first().waitFor();
-  await row("svc-26").locator(".sparkline polyline").waitFor();
+  const drawn = row("svc-26").locator(".sparkline polyline");
+  await eventually("its throughput is drawn", async () => ((await drawn.getAttribute("points")) ?? "").split(" ").length >= 6);
   const sorted = await names();
   assert.deepEqual(sorted.slice(0, 6), ["billing-db", "cache", "search", "svc-1", "svc-2", "svc-3"]);
   assert.equal(sorted.indexOf("svc-10"), sorted.findIndex((name) => name.startsWith("svc-9")) + 1);
