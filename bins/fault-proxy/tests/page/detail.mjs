@@ -172,6 +172,7 @@ await test(async (page) => {
   assert.deepEqual((await counts.getByRole("cell").allInnerTexts()).slice(0, 6), ["1", "1", "1", "0", "1", "0"]);
   await page.getByRole("region", { name: "Requests" }).getByRole("row").filter({ hasText: "GET" }).waitFor();
   await fault("lose_response").getByText("selected requests: POST").waitFor();
+  await page.getByRole("img", { name: /^Sessions: now open [1-9]/ }).waitFor();
   await look(page, "detail-requests");
 
   console.log("the back button, and a proxy that is gone");

@@ -105,12 +105,20 @@ export async function look(page, name) {
   // A dialog and its backdrop cover the viewport only.
   const hasDialog = await page.locator("dialog[open]").count() > 0;
   await page.mouse.move(0, 0); // no row is marked as the one under the mouse
-  for (const [kind, colorScheme, size] of [["light", "light", WIDE], ["dark", "dark", WIDE], ["narrow", "light", NARROW]]) {
+  const kinds = [["light", "light", WIDE], ["dark", "dark", WIDE], ["narrow", "light", NARROW]];
+  const show = async (colorScheme, size) => {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(size);
     await page.evaluate(() => scrollTo(0, 0));
     await sleep(100); // charts are drawn in their new size
+  };
+  // All pictures come before the checks, which take so long that a message would disappear.
+  for (const [kind, colorScheme, size] of kinds) {
+    await show(colorScheme, size);
     await page.screenshot({ path: join(screenshots, `${name}-${kind}.png`), fullPage: !hasDialog });
+  }
+  for (const [kind, colorScheme, size] of kinds) {
+    await show(colorScheme, size);
     const { width, innerWidth } = await page.evaluate(() => ({ width: document.documentElement.scrollWidth, innerWidth: document.documentElement.clientWidth }));
     assert(width <= innerWidth, `${name}, ${kind}: ${width} px are wider than ${innerWidth} px`);
     const scrolling = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
