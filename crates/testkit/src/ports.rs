@@ -1,4 +1,5 @@
-//! Ports for servers that cannot choose a free one.
+//! Ports for servers that cannot choose a free one, and for proxies that a test disables. The system gives an
+//! ephemeral port to another test while nothing listens on it.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Daemon, Signal, free_port};
+use testkit::{Daemon, Signal, free_addr, free_port};
 
 use crate::fault_support::script::end;
 use crate::support::api::Api;
@@ -15,7 +15,8 @@ use crate::support::{BINARY, PATIENCE, eventually, run, utf8};
 fn each_change_is_kept_and_logged_with_its_client_and_what_it_changed() {
     let api = Api::alone();
     assert_eq!(api.get("/changes"), json!([]));
-    let made = api.post("/proxies", &json!({"name": "db", "listen": "127.0.0.1:0", "upstream": "up:1"}));
+    let listen = free_addr().to_string();
+    let made = api.post("/proxies", &json!({"name": "db", "listen": listen, "upstream": "up:1"}));
     let added =
         ["ctl", "--addr", &api.addr, "fault", "add", "db", "latency", "latency=500ms", "--name", "slow"];
     assert_eq!(run(&added).code, Some(0));

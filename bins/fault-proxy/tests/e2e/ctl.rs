@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::api::Api;
 use crate::support::{BINARY, Ended, PATIENCE, printed, run};
 use serde_json::{Value, json};
-use testkit::{Daemon, Signal, TcpServer, free_port};
+use testkit::{Daemon, Signal, TcpServer, free_addr, free_port};
 
 struct Ctl<'a>(&'a Api);
 
@@ -41,7 +41,8 @@ impl Ctl<'_> {
 fn an_answer_keeps_the_units_that_were_given() {
     let api = Api::alone();
     let ctl = Ctl(&api);
-    ctl.says(&["create", "db", "--upstream", "127.0.0.1:9"]);
+    let made = ctl.says(&["create", "db", "--upstream", "127.0.0.1:9"]);
+    assert!(made.starts_with("db listens on 127.0.0.1:"), "{made}");
     for (fault, expected) in [
         (&["blackhole", "after-bytes=1024B", "--ttl", "60s"][..], "after_bytes=1024B ttl=60s"),
         (&["bandwidth", "rate=1", "unit=mbit/s"], "rate=1 unit=mbit/s"),
@@ -62,9 +63,10 @@ fn a_proxy_and_its_faults_are_managed() {
     let ctl = Ctl(&api);
     assert_eq!(ctl.says(&["list"]), "there are no proxies\n");
     let upstream = echo.addr().to_string();
-    let made = ctl.says(&["create", "my db", "--upstream", &upstream]);
+    let listen = free_addr().to_string();
+    let made = ctl.says(&["create", "my db", "--listen", &listen, "--upstream", &upstream]);
     assert!(
-        made.starts_with("my db listens on 127.0.0.1:") && made.trim_end().ends_with(&upstream),
+        made.starts_with(&format!("my db listens on {listen}")) && made.trim_end().ends_with(&upstream),
         "{made}"
     );
     let listed = ctl.says(&["list"]);
@@ -241,7 +243,7 @@ fn names_cannot_control_the_terminal() {
     let is_plain = |said: &str| {
         !said.contains(|c: char| c.is_control() && !['\n', '\t'].contains(&c)) && !said.contains("\ntwo")
     };
-    ctl.says(&["create", EVIL, "--upstream", "127.0.0.1:1"]);
+    ctl.says(&["create", EVIL, "--listen", &free_addr().to_string(), "--upstream", "127.0.0.1:1"]);
     let fault = json!({"name": EVIL, "type": "latency", "attributes": {"latency": 1}});
     api.post("/proxies/evil%1B%5D0%3Bpwned%07%C2%9B2J%0Atwo/toxics", &fault);
     for command in [

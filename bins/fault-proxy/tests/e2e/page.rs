@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{BINARY, utf8};
-use testkit::{clients, require};
+use testkit::{clients, free_port, require};
+
+/// Proxies that a script may create.
+const MAX_PROXIES: usize = 40;
 
 /// Runs a script of `tests/page`, which takes the screenshots with these names.
 fn browse(script: &str, screenshots: &[&str]) {
@@ -18,10 +21,13 @@ fn browse(script: &str, screenshots: &[&str]) {
     let files: Vec<_> = files.collect();
     files.iter().for_each(|file| drop(fs::remove_file(file)));
 
+    // No other test takes these ports while their proxies are disabled.
+    let ports: Vec<_> = (0..MAX_PROXIES).map(|_| free_port().to_string()).collect();
     let mut browser = Command::new(require("node", "nodejs"));
     browser
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page").join(script))
         .args([BINARY, utf8(&directory)])
+        .env("PORTS", ports.join(" "))
         .env("NODE_PATH", clients::npm_modules("axe-core"))
         .env("CHROMIUM", require("chromium", "chromium"));
     let output = browser.output().expect("node starts");

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{TcpServer, clients, free_port, require};
+use testkit::{TcpServer, clients, free_addr, free_port, require};
 
 use crate::support::api::Api;
 use crate::support::{ANY_CONTROL_PORT, BINARY, utf8};
@@ -104,7 +104,8 @@ fn start(directory: &TempDir, upstream: &TcpServer) -> Api {
     let api = Api::with(&["--config", utf8(&file)]);
     for (name, scheme) in PROXIES {
         let upstream = format!("{scheme}{}", upstream.addr());
-        api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+        // The port outlives its proxy: the runs of the files listen on it later.
+        api.post("/proxies", &json!({"name": name, "listen": free_addr().to_string(), "upstream": upstream}));
     }
     api
 }

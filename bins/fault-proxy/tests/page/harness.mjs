@@ -19,6 +19,8 @@ const WIDE = { width: 1280, height: 900 };
 const NARROW = { width: 390, height: 844 };
 const ends = [];
 const served = [];
+// Ports of proxies. A script that is run by hand leaves them to the system.
+const ports = process.env.PORTS?.split(" ");
 
 // Starts `fault-proxy run` with a control API. It ends with the test, and by itself if the test is killed.
 export async function serve(...options) {
@@ -44,7 +46,9 @@ export async function serve(...options) {
     return text ? JSON.parse(text) : null;
   };
   const create = async (name, upstream, toxics = []) => {
-    const { listen } = await send("POST", "/proxies", { name, listen: "127.0.0.1:0", upstream, toxics });
+    assert(!ports || ports.length > 0, "PORTS has a port for each proxy");
+    const port = ports?.shift() ?? 0;
+    const { listen } = await send("POST", "/proxies", { name, listen: `127.0.0.1:${port}`, upstream, toxics });
     return Number(listen.split(":").at(-1));
   };
   return { url, stop, send, create };

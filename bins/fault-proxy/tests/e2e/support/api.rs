@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::Daemon;
+use testkit::{Daemon, free_addr};
 use ureq::http::{Method, Request};
 use ureq::{Agent, Body, http::Response};
 
@@ -109,9 +109,10 @@ impl Deref for Api {
     }
 }
 
-/// A proxy called `name` before an upstream, on a port that is free.
+/// Creates a proxy called `name` on a free port that no other test takes while the proxy is disabled.
 pub(crate) fn create(api: &Api, name: &str, upstream: SocketAddr) -> SocketAddr {
-    let spec = json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream.to_string()});
+    let listen = free_addr().to_string();
+    let spec = json!({"name": name, "listen": listen, "upstream": upstream.to_string()});
     listen_of(&api.post("/proxies", &spec))
 }
 
