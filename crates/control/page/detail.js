@@ -13,7 +13,7 @@ const MIN_SPAN_MS = 60_000;
 const MAX_SPAN_MS = 600_000;
 
 const TILES = [
-  "Open sessions", "Total sessions", "Failed sessions", "Held data", "Requests", "Responses", "Added latency p50", "Added latency p99",
+  "Open sessions", "Total sessions", "Failed sessions", "Held data", "Request rate", "Response rate", "Added latency p50", "Added latency p99",
 ];
 
 const ADVICE = { refused: " Check that the upstream runs and that its address is right." };
@@ -33,11 +33,11 @@ export class Detail {
     this.tiles = Object.fromEntries(TILES.map((name) => [name, element("dd")]));
     this.charts = [
       new Chart("Throughput", "rate", [
-        { name: "requests", className: "one", value: (of) => of.bytes_to_upstream }, { name: "responses", className: "two", value: (of) => of.bytes_to_client }]),
+        { name: "request rate", className: "one", value: (of) => of.bytes_to_upstream }, { name: "response rate", className: "two", value: (of) => of.bytes_to_client }]),
       new Chart("Added latency", "latency", [
         { name: "p50", className: "one", value: (of) => of.latency_p50_ms }, { name: "p99", className: "two", value: (of) => of.latency_p99_ms }]),
       new Chart("Sessions", "count", [
-        { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed in 1 s", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
+        { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
     ];
     this.faults = new Faults(tools.change);
     [this.requests, this.accuracy, this.sessions, this.latest] = this.sections = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
@@ -89,7 +89,7 @@ export class Detail {
     const { latency_ms } = proxy.recent;
     Object.entries({
       "Open sessions": whole(proxy.sessions_active), "Total sessions": whole(proxy.sessions_total), "Failed sessions": whole(proxy.sessions_failed),
-      Requests: rate(proxy.recent.bytes_per_second_to_upstream), Responses: rate(proxy.recent.bytes_per_second_to_client),
+      "Request rate": rate(proxy.recent.bytes_per_second_to_upstream), "Response rate": rate(proxy.recent.bytes_per_second_to_client),
       "Added latency p50": latency_ms ? millis(latency_ms.p50) : NONE, "Added latency p99": latency_ms ? millis(latency_ms.p99) : NONE,
       "Held data": bytes(proxy.held_bytes),
     }).forEach(([tile, text]) => set(this.tiles[tile], text));

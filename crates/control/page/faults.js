@@ -10,7 +10,7 @@ import { fill, number, table } from "./tables.js";
 export class Faults {
   constructor(change) {
     Object.assign(this, { change, messages: new Messages(), ofRows: new Map() });
-    this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Actions"), ["Controls", "wide"]]);
+    this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Times acted"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
     this.none = element("p", { className: "none", });
     this.bars = element("div", { className: "bars" });

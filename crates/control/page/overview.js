@@ -8,11 +8,13 @@ import { Sparkline } from "./sparkline.js";
 // Chips in a row of the table; further faults are counted. The blocks of a narrow window have all of them.
 const MAX_CHIPS = 3;
 
+const MINUTE = "Bytes per second in both directions. Each row has its own scale. A red tick marks a second with failed sessions.";
+
 // Class, heading and description. Cells with two headings have two lines.
 const COLUMNS = [
   ["proxy", "Proxy"], ["state", "State"], ["faults", "Faults"], ["open", "Open", "Open sessions"], ["total", "Total", "Sessions since the start of the run"],
-  ["failed", "Failed", "Sessions that failed, with the last reason"], ["rate", ["Requests", "Responses"], "Bytes per second to the upstream, and to clients, over 5 s"],
-  ["delay", ["Added latency", "p50 / p99"], "Quantiles over 5 s"], ["minute", "Last minute", "Throughput, each on its own scale; red: failed sessions"],
+  ["failed", "Failed", "Sessions that failed, with the last reason"], ["rate", ["Request rate", "Response rate"], "Bytes per second to the upstream, and to clients, over 5 s"],
+  ["delay", ["Added latency", "p50 / p99"], "Quantiles over 5 s"], ["minute", ["Throughput,", "last minute"], MINUTE],
 ];
 
 const line = (label) => element("span", { className: "value", data: { label } });
@@ -131,11 +133,12 @@ class Row {
     this.cells = Object.fromEntries(COLUMNS.map(([column, label]) => [column, element(column === "proxy" ? "th" : "td", {
       className: column, role: column === "proxy" ? "rowheader" : "cell", data: { label: [label].flat().join(" ") },
     })]));
-    this.values = { requests: line("Requests"), responses: line("Responses"), p50: line(""), p99: line("") };
+    this.values = { requests: line("Request rate"), responses: line("Response rate"), p50: line(""), p99: line("") };
     this.cells.proxy.scope = "row";
     this.cells.proxy.append(this.link, this.route);
     this.cells.rate.append(this.values.requests, " ", this.values.responses);
     this.cells.delay.append(this.values.p50, " ", this.values.p99);
+    this.cells.minute.title = MINUTE;
     this.cells.minute.append(this.sparkline.picture);
     this.root = element("tr", { role: "row" }, ...Object.values(this.cells));
     this.root.addEventListener("click", (event) => { if (!event.target.closest("a") && !String(getSelection())) this.link.click(); });

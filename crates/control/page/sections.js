@@ -42,7 +42,7 @@ export class Requests extends Section {
 
 export class Accuracy extends Section {
   constructor() {
-    super("Fault accuracy", [["Fault", "name"], number("Sessions"), number("Actions"), number("Requested p50 / p99"), number("Measured p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss")], "");
+    super("Fault accuracy", [["Fault", "name"], number("Sessions"), number("Times acted"), number("Requested p50 / p99"), number("Measured p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss")], "");
   }
 
   update({ faults }) {

@@ -71,7 +71,7 @@ await test(async (page) => {
 
   console.log("charts and tiles follow a fault, and a mark says who added it");
   for (let sessions = 0; sessions < 3; sessions += 1) client(cache, 20_000);
-  await eventually("bytes pass", async () => (await tile("Requests").innerText()) !== "0 B/s");
+  await eventually("bytes pass", async () => (await tile("Request rate").innerText()) !== "0 B/s");
   await post("/toxics", { type: "latency", attributes: { mean: "120ms", stddev: "20ms" } });
   await eventually("latency is measured", async () => /^\d{3} ms$|^[\d.]+ s$/.test(await tile("Added latency p50").innerText()));
   await eventually("the axis fits", async () => (await labels("Added latency")).some((text) => /^[1-9]\d\d ms$/.test(text)));
