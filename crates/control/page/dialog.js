@@ -10,6 +10,7 @@ import {
 import { unbroken } from "./format.js";
 import { PRESETS } from "./presets.js";
 import { ctlAdd, ctlUpdate, curlAdd, curlUpdate, pathOf, toml } from "./preview.js";
+import { readable } from "./units.js";
 
 document.head.append(element("link", { rel: "stylesheet", href: "/dialog.css" }));
 
@@ -186,7 +187,7 @@ class FaultDialog {
     const taken = this.taken();
     if (taken.length) {
       const [are, them] = taken.length === 1 ? ["A fault named", "it"] : ["Faults named", "them"];
-      this.problem.textContent = `${are} ${taken.join(" and ")} already exist${taken.length === 1 ? "s" : ""}. Close this dialog and remove ${them} first. Nothing was added.`;
+      this.problem.textContent = `${are} ${listed(taken)} already exist${taken.length === 1 ? "s" : ""}. Close this dialog and remove ${them} first. Nothing was added.`;
       return;
     }
     const share = this.preset ? null : problemOfShare(this.fields.all().toxicity);
@@ -216,13 +217,17 @@ class FaultDialog {
   }
 
   refusePreset({ name }, problem) {
-    const added = this.added.length ? ` ${this.added.join(" and ")} ${this.added.length === 1 ? "is" : "are"} added already.` : "";
-    const text = problem === EXISTS ? `A fault named ${name} already exists: remove it, then add the rest.` : `${name} was refused: ${problem}.`;
-    this.problem.textContent = text + added;
+    const isThere = problem === EXISTS;
+    const added = this.added.length ? ` ${listed(this.added)} ${this.added.length === 1 ? "is" : "are"} added.` : "";
+    const toRemove = isThere ? [...this.added, name] : this.added;
+    const way = toRemove.length ? ` Close this dialog, remove ${listed(toRemove)}, then add the preset again.` : "";
+    this.problem.textContent = (isThere ? `A fault named ${name} already exists.` : `${name} was refused: ${problem}.`) + added + way;
     for (const row of this.ofPreset.querySelectorAll("tr[data-name]")) {
-      if (!this.added.includes(row.dataset.name) || row.classList.contains("added")) continue;
-      row.classList.add("added");
-      row.cells[0].append(" ", element("b", { textContent: "✓\u00a0added" }));
+      const isAdded = this.added.includes(row.dataset.name);
+      const isRefused = row.dataset.name === name;
+      const text = isAdded ? "✓\u00a0added" : isThere ? "✗\u00a0already exists" : "✗\u00a0refused";
+      row.className = isAdded ? "added" : isRefused ? "refused" : "";
+      row.cells[0].replaceChildren(row.dataset.name, ...(isAdded || isRefused ? [" ", element("b", { textContent: text })] : []));
     }
     if (this.added.length) this.cancel.textContent = "Close";
     this.update();
@@ -247,8 +252,10 @@ class FaultDialog {
   }
 }
 
+const listed = (names) => (names.length < 3 ? names.join(" and ") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+
 function inWords(type, stream, attributes) {
   const way = attributes.direction === "both" ? "both directions" : { upstream: "requests", downstream: "responses" }[stream];
-  const own = Object.entries(attributes).filter(([name]) => name !== "direction").map(([name, value]) => `${name} ${value}`);
-  return `${type} of ${way}: ${own.join(", ")}`;
+  const own = Object.entries(attributes).filter(([name]) => name !== "direction").map(([name, value]) => `${name} ${readable(value)}`);
+  return unbroken(`${type} of ${way}: ${own.join(", ")}`);
 }

@@ -41,11 +41,19 @@ const WITH_UNIT = {
   micros: (micros) => time(micros / 1000),
 };
 
+const UNIT_NAMES = { "kbit/s": "kbit/s", "mbit/s": "Mbit/s", "gbit/s": "Gbit/s", us: "µs", ms: "ms", s: "s", m: "min", h: "h" };
+
+// A quantity of the command line, such as "1.6mbit/s", as people write it. Other texts stay as they are.
+export function readable(text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([a-z/]+)$/.exec(text) ?? [];
+  return UNIT_NAMES[unit] ? `${number} ${UNIT_NAMES[unit]}` : text;
+}
+
 // Texts have their unit already.
 export function withUnit(kind, value) {
   if (value === undefined || value === null) return "default";
   if (typeof value === "number") return (WITH_UNIT[kind] ?? String)(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? readable(value) : JSON.stringify(value);
 }
 
 // Returns a function that gives the kind of values of an attribute of a fault.

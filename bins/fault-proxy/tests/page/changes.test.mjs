@@ -11,7 +11,7 @@ const { actsOn, inWords: stateInWords, stateOf } = await load("fault-states.js")
 const { unbroken } = await load("format.js");
 const { goesWith, hintsOf } = await load("fault-types.js");
 const { labelOf, labelled } = await load("marks.js");
-const { kindsOf, withUnit } = await load("units.js");
+const { kindsOf, withUnit, readable } = await load("units.js");
 
 const attribute = (name, type, more = {}) => ({ name, type, help: "", default: null, choices: [], with: [], protocols: [], main: false, one_of: [], ...more });
 const TYPES = [
@@ -26,7 +26,12 @@ test("values have the unit of their type", () => {
   for (const [value, text] of Object.entries(times)) assert.equal(withUnit("time", Number(value)), text);
   assert.deepEqual([65_536, 1460, 3 * 2 ** 20, 100_000].map((value) => withUnit("bytes", value)), ["64 KiB", "1,460 B", "3 MiB", "100,000 B"]);
   assert.deepEqual([0.05, 1, 0.001].map((value) => withUnit("share", value)), ["5%", "100%", "0.1%"]);
-  assert.deepEqual([withUnit("time", "2s"), withUnit("number", 3), withUnit("switch", true), withUnit("time", undefined)], ["2s", "3", "true", "default"]);
+  assert.deepEqual([withUnit("time", "2s"), withUnit("number", 3), withUnit("switch", true), withUnit("time", undefined)], ["2 s", "3", "true", "default"]);
+});
+
+test("quantities of the command line are written for people", () => {
+  const texts = { "1.6mbit/s": "1.6 Mbit/s", "768kbit/s": "768 kbit/s", "150ms": "150 ms", "924.6s": "924.6 s", "5m": "5 min", "5us": "5 µs", "5%": "5%", "start:5m": "start:5m", proxy: "proxy" };
+  for (const [text, shown] of Object.entries(texts)) assert.equal(readable(text), shown);
 });
 
 test("a line does not break within a quantity", () => {

@@ -268,8 +268,9 @@ async function presets() {
   await api("POST", toxics("plain"), { type: "refuse", name: "3g-requests" });
   await dialog.getByText("3G", { exact: true }).click();
   await dialog.locator("button.primary").click();
-  await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists: remove it, then add the rest. 3g-latency and 3g-responses are added already." }).waitFor();
+  await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists. 3g-latency and 3g-responses are added. Close this dialog, remove 3g-latency, 3g-responses and 3g-requests, then add the preset again." }).waitFor();
   assert.equal(await dialog.locator("tr.added").count(), 2);
+  assert.equal(await dialog.locator("tr.refused").innerText().then((text) => text.replaceAll(/\s+/g, " ")), "3g-requests ✗ already exists bandwidth of requests: rate 768 kbit/s, scope proxy");
   assert(await dialog.getByRole("button", { name: "Close", exact: true }).last().isVisible(), "there is nothing to cancel");
   await checked("preset-refused");
   await api("DELETE", `${toxics("plain")}/3g-requests`);
