@@ -2,18 +2,29 @@
 
 use crate::event::OpaqueReason;
 
-/// Returns the index of the argument that is the key: 0 is the name of the command.
-pub(super) fn key_index(command: &[u8]) -> u64 {
+/// Returns true if no other function of this file treats the command differently from most others.
+pub(super) fn is_ordinary(command: &[u8]) -> bool {
+    let is_other = matches!(command, b"MONITOR" | b"SYNC" | b"PSYNC" | b"CLIENT") || subscribes(command);
+    key_index(command) == Some(1) && !is_other && transaction_after(command).is_none()
+}
+
+/// Returns the index of the argument that is the key: 0 is the name of the command. `None` if there is none, or it is a secret.
+pub(super) fn key_index(command: &[u8]) -> Option<u64> {
     match command {
         // A script, the number of its keys, and the keys.
-        b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL" | b"FCALL_RO" => 3,
-        _ => 1,
+        b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL" | b"FCALL_RO" => Some(3),
+        b"AUTH" => None,
+        _ => Some(1),
     }
 }
 
-/// Returns true if the first argument is a secret.
-pub(super) fn has_secret(command: &[u8]) -> bool {
-    command == b"AUTH"
+/// Returns whether the session is in a transaction after the command, or `None` if the command does not change that.
+pub(super) fn transaction_after(command: &[u8]) -> Option<bool> {
+    match command {
+        b"MULTI" => Some(true),
+        b"EXEC" | b"DISCARD" | b"RESET" => Some(false),
+        _ => None,
+    }
 }
 
 /// Returns true if the command has a reply for each of its arguments.

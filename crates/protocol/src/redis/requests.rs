@@ -19,8 +19,7 @@ pub(super) struct Requests {
 #[derive(Debug, Default)]
 struct Command {
     begin: u64,
-    name: [u8; MAX_NAME],
-    name_length: usize,
+    name: Name,
     /// Index of the argument that is the key.
     key_index: Option<u64>,
     /// The bytes may be a request that has not been reported.
@@ -28,6 +27,33 @@ struct Command {
     /// Number of the request that has been reported.
     sending: Option<u64>,
     in_transaction: bool,
+}
+
+/// Name of a command. Clients often send the same command again, so the last one is remembered.
+#[derive(Debug, Default)]
+struct Name {
+    sent: Vec<u8>,
+    upper: String,
+    is_ordinary: bool,
+}
+
+impl Name {
+    /// Sets the name that was sent. Returns `None` if it cannot be one.
+    fn set(&mut self, text: &[u8]) -> Option<()> {
+        let text = &text[..text.len().min(MAX_NAME)];
+        if text == self.sent {
+            return Some(());
+        }
+        if !text.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        self.sent.clear();
+        self.sent.extend_from_slice(text);
+        self.upper.clear();
+        self.upper.extend(text.iter().map(|byte| char::from(byte.to_ascii_uppercase())));
+        self.is_ordinary = commands::is_ordinary(self.upper.as_bytes());
+        Some(())
+    }
 }
 
 impl Requests {
@@ -82,25 +108,15 @@ impl Command {
         }
     }
 
-    fn name(&self) -> &[u8] {
-        &self.name[..self.name_length]
-    }
-
     fn set_name(&mut self, text: &[u8]) -> Result<(), Opaque> {
-        let text = &text[..text.len().min(MAX_NAME)];
-        if !text.iter().all(u8::is_ascii_graphic) {
-            return Err(other_protocol(self.begin));
-        }
-        self.name_length = text.len();
-        self.name[..text.len()].copy_from_slice(text);
-        self.name.make_ascii_uppercase();
-        Ok(())
+        self.name.set(text).ok_or(other_protocol(self.begin))
     }
 
     /// Returns the index of the key among this number of arguments.
     fn key_index_in(&self, count: u64) -> Option<u64> {
-        let index = commands::key_index(self.name());
-        (index < count && !commands::has_secret(self.name())).then_some(index)
+        let index =
+            if self.name.is_ordinary { Some(1) } else { commands::key_index(self.name.upper.as_bytes()) };
+        index.filter(|index| *index < count)
     }
 
     fn report_inline(&mut self, line: &[u8], session: &mut Session, sink: Sink<'_>) -> Result<(), Opaque> {
@@ -132,10 +148,12 @@ impl Command {
         let number = session.last;
         self.sending = Some(number);
         self.is_undecided = false;
-        let name = self.name();
-        // It is ASCII.
-        let kinds = &[str::from_utf8(name).unwrap_or_default()];
+        let kinds = &[self.name.upper.as_str()];
         emit(sink, self.begin, EventKind::RequestBegins(Request { number, kinds, key }));
+        if self.name.is_ordinary {
+            return Ok(());
+        }
+        let name = self.name.upper.as_bytes();
         if let Some(reason) = commands::opaque_after(name, key, count, self.in_transaction) {
             return Err(Opaque { offset: self.begin, reason });
         }
@@ -143,11 +161,7 @@ impl Command {
             session.subscriptions.push_back((number, count - 1));
             session.is_subscribed = true;
         }
-        self.in_transaction = match name {
-            b"MULTI" => true,
-            b"EXEC" | b"DISCARD" | b"RESET" => false,
-            _ => self.in_transaction,
-        };
+        self.in_transaction = commands::transaction_after(name).unwrap_or(self.in_transaction);
         Ok(())
     }
 }
