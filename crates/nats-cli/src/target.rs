@@ -23,7 +23,7 @@ impl TryFrom<&Upstream> for Target {
         if let Some(scheme) = scheme.filter(|scheme| *scheme != Scheme::Tcp) {
             let tls = if scheme.is_encrypted() { "; a client that speaks TLS itself still does" } else { "" };
             return Err(format!(
-                "`{scheme}://`: the server dials in clear and relays bytes unchanged: write HOST:PORT alone{tls}"
+                "`{scheme}://`: the server connects without TLS and relays bytes unchanged: write HOST:PORT alone{tls}"
             ));
         }
         Ok(Self(fault_proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))

@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Maximum amount of data that faults hold for all sessions [default: 1GiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_in_flight_total: ByteCount,
-    /// Read and count the requests of all proxies whose scheme has a protocol, even if no fault acts on requests.
+    /// Read and count the requests of all proxies for PostgreSQL, HTTP and Redis, even if no fault acts on requests.
     #[arg(long, action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) count_requests: bool,
 

@@ -33,7 +33,7 @@ pub(crate) struct UpstreamTlsArgs {
     pub(crate) upstream_insecure: bool,
     /// Application protocols (ALPN) to offer to https, rediss and tls upstreams, separated by commas, for example h2,http/1.1.
     ///
-    /// For clients in clear only: the proxy offers the protocols of a client with TLS [default: none].
+    /// For clients without TLS only: the proxy offers the protocols of a client with TLS [default: none].
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = UPSTREAM_TLS)]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) upstream_alpn: Vec<Protocol>,
@@ -64,7 +64,7 @@ pub(crate) struct ListenerTlsArgs {
     pub(crate) tls_self_signed: Option<SelfSigned>,
     /// Application protocols (ALPN) to accept from clients, separated by commas, for example h2,http/1.1.
     ///
-    /// For upstreams in clear only: an upstream with TLS chooses itself. Requires --tls-cert or --tls-self-signed [default: none].
+    /// For upstreams without TLS only: an upstream with TLS chooses itself. Requires --tls-cert or --tls-self-signed [default: none].
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = LISTENER_TLS)]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) tls_alpn: Vec<Protocol>,

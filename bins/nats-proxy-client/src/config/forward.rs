@@ -60,7 +60,7 @@ mod tests {
     fn an_invalid_forward_is_refused_with_a_hint() {
         for (text, hint) in [
             ("35432=db", "35432=db:PORT"),
-            ("443=https://example.com", "dials in clear"),
+            ("443=https://example.com", "connects without TLS"),
             ("5432=unix:/run/db.sock", "write HOST:PORT"),
             ("x=nats-service:cache", "a port is a number"),
             ("1=nats-service:a.b", "letters, digits"),

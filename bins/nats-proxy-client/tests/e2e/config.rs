@@ -133,7 +133,7 @@ fn a_forward_is_shown_with_the_place_that_is_wrong_and_the_way_out() {
     let complaint = refusal(run(CLIENT, &["--forward", "9090=example.com"], &[]));
     assert!(complaint.contains("9090=example.com\n       ^^^^^^^^^^^\nhint: "), "{complaint}");
     let tls = refusal(run(CLIENT, &["--forward", "9090=tls://example.com"], &[]));
-    assert!(tls.contains("dials in clear") && tls.contains("write HOST:PORT alone"), "{tls}");
+    assert!(tls.contains("connects without TLS") && tls.contains("write HOST:PORT alone"), "{tls}");
     let remote = refusal(run(CLIENT, &[], &[("REMOTE_ADDR", "redis")]));
     assert!(remote.contains("missing port") && remote.contains("variable REMOTE_ADDR"), "{remote}");
 }
@@ -141,5 +141,5 @@ fn a_forward_is_shown_with_the_place_that_is_wrong_and_the_way_out() {
 #[test]
 fn a_service_is_a_host_and_a_port() {
     let complaint = refusal(run(SERVER, &["--service", "db=https://db"], &[]));
-    assert!(complaint.contains("--service") && complaint.contains("dials in clear"), "{complaint}");
+    assert!(complaint.contains("--service") && complaint.contains("connects without TLS"), "{complaint}");
 }

@@ -42,7 +42,7 @@ mod tests {
             ("db:5432", "write NAME=HOST:PORT"),
             ("a.b=db:5432", "letters, digits"),
             ("db=db", "missing port"),
-            ("db=tls://db:5432", "in clear"),
+            ("db=tls://db:5432", "without TLS"),
             ("db=nats-service:other", "a host and a port"),
         ] {
             let refused = text.parse::<Service>().unwrap_err();
