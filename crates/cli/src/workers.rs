@@ -29,13 +29,13 @@ const QUEUE: usize = 64;
 pub struct RelayJob {
     /// The relay, which counts and limits the sessions.
     pub relay: Relay,
-    /// What is exchanged with a client before the connection to the upstream, such as TLS.
+    /// Handshake with a client before the connection to the upstream, such as that of TLS.
     pub handshake: Option<Arc<dyn Handshake>>,
     /// Connects to the upstream.
     pub connector: Arc<dyn Connector>,
     /// Faults, or `None` if the proxy can never have any.
     pub faults: Option<Faults>,
-    /// What a client gets if the upstream cannot be connected to.
+    /// End of the connection of a client whose upstream cannot be connected to.
     pub on_upstream_failure: OnUpstreamFailure,
     /// Ends the job.
     pub shutdown: Shutdown,

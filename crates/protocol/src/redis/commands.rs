@@ -8,7 +8,7 @@ pub(super) fn is_ordinary(command: &[u8]) -> bool {
     key_index(command) == Some(1) && !is_other && transaction_after(command).is_none()
 }
 
-/// Returns the index of the argument that is the key: 0 is the name of the command. `None` if there is none, or it is a secret.
+/// Returns the index of the argument that is the key: 0 is the name of the command. `None` if that argument is a secret.
 pub(super) fn key_index(command: &[u8]) -> Option<u64> {
     match command {
         // A script, the number of its keys, and the keys.
