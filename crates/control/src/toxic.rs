@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::proxies::{Dialect, FaultRecord};
 
-use self::common::{Common, check_attributes, flows, share, ttl};
+use self::common::{Common, check_attributes, direction, flows, share, ttl};
 pub(crate) use self::common::{MAX_TTL, ToxicError};
 pub(crate) use self::idle::{RequestTime, check_changed, check_new};
 pub(crate) use self::native::types;
@@ -34,7 +34,7 @@ pub(crate) fn parse(
 ) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
     // Some clients use the field `direction` instead.
-    let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
+    let stream = json::text(body, "stream")?.or(direction(body)?);
     if stream.as_deref().is_some_and(|stream| flows(stream).is_none()) {
         return Err(ToxicError::Stream);
     }
@@ -149,6 +149,8 @@ pub(crate) fn merge(
 ) -> Result<FaultRecord, ToxicError> {
     let none = Map::new();
     let given = json::object(body, "attributes")?.unwrap_or(&none);
+    // A change keeps the stream, as in Toxiproxy.
+    direction(body)?;
     check_attributes(given)?;
     let mut changed = record.clone();
     changed.ttl = ttl(body, now)?.or(record.ttl);

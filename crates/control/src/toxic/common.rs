@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::json;
 use crate::proxies::Ttl;
 
 /// Maximum time to live: one week. No test needs a fault for longer.
@@ -54,6 +55,16 @@ pub(super) fn ttl(body: &Map<String, Value>, now: Instant) -> Result<Option<Ttl>
         }
         longer if longer > MAX_TTL => Err(format!("ttl: {time} is too long: {MAX_TTL_HINT}")),
         _ => Ok(Some(Ttl::new(time, now))),
+    }
+}
+
+/// Returns the stream that a request calls its direction. Returns an error for other directions, which are attributes.
+pub(super) fn direction(body: &Map<String, Value>) -> Result<Option<String>, String> {
+    match json::text(body, "direction")? {
+        Some(direction) if flows(&direction).is_none() => Err(format!(
+            "direction {direction} is an attribute: set direction in attributes (ctl: direction={direction})"
+        )),
+        stream => Ok(stream),
     }
 }
 

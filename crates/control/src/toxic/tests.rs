@@ -8,6 +8,8 @@ use fault_proxy_engine::{Delay, Directions, Effect, LossModel};
 use super::*;
 use crate::proxies::shown;
 
+mod meanings;
+
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
     parse(
         &json::parse_object(body.to_string().as_bytes()).unwrap(),
