@@ -127,6 +127,10 @@ fn change(api: &Api, command: &FaultCommand) -> Result<Value> {
                 unknown.map_or(error, |unknown| WrongUsage(unknown).into())
             })
         }
+            if attributes.is_empty() && toxicity.is_none() && ttl.is_none() {
+                let problem = anyhow!("nothing to change: set KEY=VALUE, --toxicity or --ttl");
+                return Err(WrongUsage(problem).into());
+            }
         FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();

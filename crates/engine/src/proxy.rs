@@ -60,6 +60,11 @@ impl Faults {
         self.shared.read_requests();
     }
 
+    /// Returns true if a session of a relay that begins now reads and counts its requests.
+    pub fn is_reading_requests(&self) -> bool {
+        self.shared.read_protocol().is_some()
+    }
+
     /// Returns the counts of each kind of request, in the order of their names. Empty if no session was read.
     pub fn request_stats(&self) -> Vec<RequestStats> {
         self.shared.requests.stats()

@@ -20,13 +20,13 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
             Some(true) => format!("{} is enabled: it {}", escape_control(proxy), where_to(answer)),
             _ => format!("{} is disabled", escape_control(proxy)),
         },
-        CtlCommand::Fault(FaultCommand::Add { proxy, attributes, ttl, .. }) => {
+        CtlCommand::Fault(FaultCommand::Add { proxy, attributes, toxicity, ttl, .. }) => {
             let what = format!("{} has {}", escape_control(proxy), text(&answer["name"]));
-            with_attributes(what, as_given(answer, attributes, ttl.as_deref()))
+            with_attributes(what, as_given(answer, attributes, ttl.as_deref()), *toxicity)
         }
-        CtlCommand::Fault(FaultCommand::Update { proxy, fault, attributes, ttl, .. }) => {
+        CtlCommand::Fault(FaultCommand::Update { proxy, fault, attributes, toxicity, ttl }) => {
             let what = format!("{} of {} is changed", escape_control(fault), escape_control(proxy));
-            with_attributes(what, as_given(answer, attributes, ttl.as_deref()))
+            with_attributes(what, as_given(answer, attributes, ttl.as_deref()), *toxicity)
         }
         CtlCommand::Fault(FaultCommand::Disable { proxy, fault }) => {
             format!("{} of {} is switched off", escape_control(fault), escape_control(proxy))
@@ -41,11 +41,11 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
     }
 }
 
-fn with_attributes(what: String, fault: Value) -> String {
-    match &*attributes::shown(&fault) {
-        "" => what,
-        attributes => format!("{what}: {attributes}"),
-    }
+fn with_attributes(what: String, fault: Value, toxicity: Option<f64>) -> String {
+    let toxicity = toxicity.map(|toxicity| format!("toxicity={toxicity}"));
+    let attributes = Some(attributes::shown(&fault)).filter(|attributes| !attributes.is_empty());
+    let shown: Vec<_> = attributes.into_iter().chain(toxicity).collect();
+    if shown.is_empty() { what } else { format!("{what}: {}", shown.join(" ")) }
 }
 
 /// Returns the fault with attributes and a time to live in the units in which the user gave them.
@@ -131,6 +131,7 @@ fn uncounted(proxy: &Value) -> String {
         _ if proxy["protocol"].is_null() => {
             "its upstream needs a scheme such as psql, http or redis".to_owned()
         }
+        None | Some(0) if proxy["counted"] == true => "the proxy has not received any yet".to_owned(),
         None | Some(0) => "start fault-proxy with --count-requests, or add a fault on requests".to_owned(),
         Some(sessions) => format!("{sessions} of its sessions could not be read; the log has the reason"),
     };

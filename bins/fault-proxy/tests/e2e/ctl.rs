@@ -10,15 +10,15 @@ use crate::support::{BINARY, Ended, PATIENCE, printed, run};
 use serde_json::{Value, json};
 use testkit::{Daemon, Signal, TcpServer, free_addr, free_port};
 
-struct Ctl<'a>(&'a Api);
+pub(crate) struct Ctl<'a>(pub(crate) &'a Api);
 
 impl Ctl<'_> {
-    fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         run(&[&["ctl", "--addr", &self.0.addr], args].concat())
     }
 
     /// What a command that succeeds prints.
-    fn says(&self, args: &[&str]) -> String {
+    pub(crate) fn says(&self, args: &[&str]) -> String {
         let ended = self.run(args);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{args:?}");
         ended.stdout
@@ -74,7 +74,7 @@ fn a_proxy_and_its_faults_are_managed() {
 
     let added =
         ctl.says(&["fault", "add", "my db", "latency", "mean=300ms", "stddev=40", "--toxicity", "0.5"]);
-    assert_eq!(added, "my db has latency_downstream: mean=300ms stddev=40ms\n");
+    assert_eq!(added, "my db has latency_downstream: mean=300ms stddev=40ms toxicity=0.5\n");
     ctl.says(&[
         "fault",
         "add",
@@ -110,7 +110,7 @@ fn a_proxy_and_its_faults_are_managed() {
     let slow = ctl.says(&["fault", "add", "my db", "slow-open", "delay=1"]);
     assert_eq!(slow, "my db has slow_open_downstream: delay=1ms\n");
     let down = ctl.says(&["fault", "add", "my db", "refuse", "--toxicity", "0"]);
-    assert_eq!(down, "my db has refuse_downstream\n");
+    assert_eq!(down, "my db has refuse_downstream: toxicity=0\n");
 
     assert_eq!(ctl.says(&["toggle", "my db"]), "my db is disabled\n");
     assert!(ctl.says(&["inspect", "my db"]).contains(", disabled"));

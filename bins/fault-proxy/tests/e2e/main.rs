@@ -18,6 +18,7 @@ mod control_soak;
 mod control_token;
 mod control_ttl;
 mod ctl;
+mod ctl_updates;
 mod docs;
 mod fault_bandwidth;
 mod fault_content;

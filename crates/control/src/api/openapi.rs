@@ -259,8 +259,8 @@ fn schemas() -> Value {
             "interval_ms": count, "proxies": {"type": "array", "items": object(&["name", "samples"], &of_proxy)},
         })),
         "History": object(&["interval_ms", "name", "samples"], &json!({"interval_ms": count, "name": text, "samples": samples})),
-        "Requests": object(&["name", "protocol", "requests", "sessions_opaque"], &json!({
-            "name": text, "protocol": {"enum": ["http", "psql", "redis", null]}, "requests": kinds, "sessions_opaque": count,
+        "Requests": object(&["name", "protocol", "counted", "requests", "sessions_opaque"], &json!({
+            "name": text, "protocol": {"enum": ["http", "psql", "redis", null]}, "counted": {"type": "boolean"}, "requests": kinds, "sessions_opaque": count,
         })),
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
         "NewProxy": object(&["name", "upstream"], &proxy(array("NewToxic"))),

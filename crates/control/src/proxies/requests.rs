@@ -11,6 +11,8 @@ pub(crate) struct ProxyRequests {
     name: String,
     /// Protocol of its requests, which the scheme of the upstream names: `http`, `psql` or `redis`.
     pub(super) protocol: Option<&'static str>,
+    /// True if sessions that begin now count their requests.
+    counted: bool,
     /// Counts of each kind of request, in the order of their names.
     pub(super) requests: Vec<RequestsState>,
     /// Number of sessions whose requests could not be read to their end.
@@ -37,6 +39,7 @@ impl ProxyRequests {
         Self {
             name: proxy.name.clone(),
             protocol: protocol_of(&proxy.upstream.addr).and_then(name_of),
+            counted: proxy.engine.is_reading_requests(),
             requests: proxy.engine.request_stats().iter().map(RequestsState::from_stats).collect(),
             sessions_opaque: proxy.engine.opaque_sessions(),
         }

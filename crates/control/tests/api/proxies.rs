@@ -59,7 +59,7 @@ async fn requests_are_counted_for_a_proxy_with_a_protocol() {
     assert_eq!(made.status, 201, "{made:?}");
     for (name, protocol) in [("p", Value::Null), ("db", json!("psql"))] {
         let counted = api.get(&format!("/proxies/{name}/requests")).await;
-        let expected = json!({"name": name, "protocol": protocol, "requests": [], "sessions_opaque": 0});
+        let expected = json!({"name": name, "protocol": protocol, "counted": false, "requests": [], "sessions_opaque": 0});
         assert_eq!((counted.status, counted.json()), (200, expected));
     }
     assert_eq!(api.get("/proxies/nobody/requests").await.status, 404);

@@ -90,7 +90,6 @@ impl Shared {
     }
 
     /// Returns the protocol that a new session reads, or `None` if it does not read its requests.
-    #[cfg(feature = "relay")]
     pub(crate) fn read_protocol(&self) -> Option<Protocol> {
         (*self.protocol.lock()).filter(|_| self.reads_requests.load(Ordering::Relaxed))
     }

@@ -21,7 +21,7 @@ fn ctl_has_the_counts_of_requests() {
         listen_of(&api.post("/proxies", &body))
     };
     let addr = create("api", &format!("http://{}", server.addr()));
-    let uncounted = "no requests of api were counted: start fault-proxy with --count-requests, or add a fault on requests\n";
+    let uncounted = "no requests of api were counted: the proxy has not received any yet\n";
     assert_eq!(ctl(&["api"]), uncounted);
     create("raw", "127.0.0.1:1");
     let without_scheme =
