@@ -8,7 +8,6 @@ mod tables;
 use std::{env, fmt};
 
 use anyhow::{Context, Error, Result, anyhow};
-use fault_proxy_control::changed_attributes;
 use fault_proxy_engine::faults;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
@@ -127,18 +126,16 @@ fn change(api: &Api, command: &FaultCommand) -> Result<Value> {
                 unknown.map_or(error, |unknown| WrongUsage(unknown).into())
             })
         }
+        FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             if attributes.is_empty() && toxicity.is_none() && ttl.is_none() {
                 let problem = anyhow!("nothing to change: set KEY=VALUE, --toxicity or --ttl");
                 return Err(WrongUsage(problem).into());
             }
-        FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();
             let before = existing["attributes"].as_object().cloned().unwrap_or_default();
             let given = attributes::read(kind, attributes);
-            let sent = attributes::for_request(kind, &changed_attributes(&before, given));
-            let mut sent = sent.map_err(WrongUsage)?;
-            sent.retain(|name, _| attributes.iter().any(|(given, _)| given.replace('-', "_") == *name));
+            let sent = attributes::for_update(kind, &before, given).map_err(WrongUsage)?;
             let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }

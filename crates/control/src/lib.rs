@@ -33,5 +33,5 @@ pub use api::specs;
 pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control, serve_metrics};
-pub use toxic::{attribute_names, changed_attributes, record};
+pub use toxic::{attribute_names, changed_attributes, record, with_rate_unit};
 pub use watch::SessionMetrics;

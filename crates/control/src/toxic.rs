@@ -24,7 +24,7 @@ use self::common::{Common, check_attributes, direction, flows, share, ttl};
 pub(crate) use self::common::{MAX_TTL, ToxicError};
 pub(crate) use self::idle::{RequestTime, check_changed, check_new};
 pub(crate) use self::native::types;
-pub use self::native::{changed_attributes, record};
+pub use self::native::{changed_attributes, record, with_rate_unit};
 
 /// Parses a new fault. Its time to live starts `now`.
 pub(crate) fn parse(
@@ -132,8 +132,7 @@ fn refuse_mixed(
 
 /// Attributes that the toxic and the native fault of a type share, with the units of their numbers, which
 /// differ.
-const UNITS: [(&str, &str, &str, &str); 2] =
-    [("bandwidth", "rate", "KBps", "Bps"), ("slicer", "delay", "us", "ms")];
+const UNITS: [(&str, &str, &str, &str); 1] = [("slicer", "delay", "us", "ms")];
 
 fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
@@ -149,9 +148,9 @@ pub(crate) fn merge(
 ) -> Result<FaultRecord, ToxicError> {
     let none = Map::new();
     let given = json::object(body, "attributes")?.unwrap_or(&none);
+    check_attributes(given)?;
     // A change keeps the stream, as in Toxiproxy.
     direction(body)?;
-    check_attributes(given)?;
     let mut changed = record.clone();
     changed.ttl = ttl(body, now)?.or(record.ttl);
     if let Some(toxicity) = json::number(body, "toxicity")? {

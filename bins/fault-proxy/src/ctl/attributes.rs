@@ -1,9 +1,9 @@
 //! Attributes of faults with their units.
 
-use anyhow::{Result, anyhow, bail};
-use fault_proxy_control::attribute_names;
+use anyhow::{Error, Result, anyhow, bail};
+use fault_proxy_control::{attribute_names, changed_attributes, with_rate_unit};
 use fault_proxy_engine::{
-    ByteCount, COMMON_PARAMETERS, FaultParams, FaultType, Millis, ScheduleContext, ValueType, faults,
+    ByteCount, COMMON_PARAMETERS, FaultParams, FaultType, Millis, Rate, ScheduleContext, ValueType, faults,
 };
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::escape_control;
@@ -76,9 +76,7 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
     let convert = |(name, value): (&String, &Value)| match (value.as_str(), toxic_unit(kind, name)) {
         (Some(text), Some(unit)) => match in_unit(text, unit) {
             Some(number) => Ok((name.clone(), number.into())),
-            None => Err(anyhow!(
-                "`{name}={text}` is not a whole number, or a whole number of {unit} with a unit, such as 500{unit}"
-            )),
+            None => Err(not_whole(name, text, unit)),
         },
         (None, Some(unit)) if value.as_f64().is_some_and(|number| number < 0.0) => {
             Err(anyhow!("`{name}={value}` is negative: use 0 or more, such as 500{unit}"))
@@ -89,6 +87,42 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
         _ => Ok((name.clone(), value.clone())),
     };
     given.iter().map(convert).collect()
+}
+
+/// Converts changed attributes of an existing fault for a request. `kind` is the type as the API writes it.
+pub(super) fn for_update(
+    kind: &str,
+    existing: &Map<String, Value>,
+    given: Map<String, Value>,
+) -> Result<Map<String, Value>> {
+    let names: Vec<_> = given.keys().map(|name| name.replace('-', "_")).collect();
+    let mut sent = for_request(kind, &changed_attributes(existing, given))?;
+    sent.retain(|name, _| names.contains(name));
+    if is_toxic(kind, existing) {
+        for (name, value) in &mut sent {
+            let (Some(text), Some(unit)) = (value.as_str(), toxic_unit(kind, name)) else { continue };
+            match in_unit(text, unit) {
+                Some(number) => *value = number.into(),
+                None if unit == "KBps" => return Err(not_whole(name, text, unit)),
+                // Native faults also take parts of these units.
+                None => {}
+            }
+        }
+    }
+    Ok(sent)
+}
+
+/// Returns true if the attributes of an existing fault can be those of a toxic: whole numbers in its units. Native faults of types whose
+/// numbers have the same units as those of the toxic can have them too.
+fn is_toxic(kind: &str, existing: &Map<String, Value>) -> bool {
+    !existing.is_empty()
+        && existing.iter().all(|(name, value)| value.is_number() && toxic_unit(kind, name).is_some())
+}
+
+fn not_whole(name: &str, text: &str, unit: &str) -> Error {
+    anyhow!(
+        "`{name}={text}` is not a whole number, or a whole number of {unit} with a unit, such as 500{unit}"
+    )
 }
 
 /// Returns an error for attributes that the API would ignore.
@@ -119,7 +153,8 @@ fn check_native(kind: &str, given: &Map<String, Value>) -> Result<()> {
         bail!("bandwidth requires parameters, as in rate=1mbit/s");
     }
     let is_checked = |name: &str| native.parameter(&name.replace('_', "-")).is_some();
-    let mut params: Map<_, _> = given.clone().into_iter().filter(|(name, _)| is_checked(name)).collect();
+    let given = with_rate_unit(native, given.clone());
+    let mut params: Map<_, _> = given.into_iter().filter(|(name, _)| is_checked(name)).collect();
     params.insert("type".to_owned(), native.name.into());
     let fault = FaultParams::read(params).map_err(anyhow::Error::from);
     fault.and_then(|fault| Ok(fault.resolve(&ScheduleContext::default())?)).map(drop)
@@ -132,6 +167,10 @@ fn in_unit(text: &str, unit: &str) -> Option<u64> {
     let number = match unit {
         _ if is_plain => text.parse().ok(),
         "B" => text.parse::<ByteCount>().ok().map(|bytes| bytes.count().into()),
+        "KBps" => {
+            let rate = text.parse::<Rate>().ok()?.bytes_per_second(None).ok()?;
+            whole(format!("{rate:.0}").parse().ok()?, 1_000)
+        }
         _ => {
             let nanos = text.parse::<Millis>().ok()?.duration().as_nanos();
             whole(nanos, if unit == "us" { 1_000 } else { 1_000_000 })

@@ -17,6 +17,10 @@ const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("prob
 /// Parameter that names a file, which the API does not accept.
 const TABLE: &str = "table";
 
+/// Attributes of bandwidth: its limit, and the unit of a limit without one.
+const RATE: &str = "rate";
+const UNIT: &str = "unit";
+
 /// Attributes that exclude each other.
 const ALTERNATIVES: [[&str; 2]; 1] = [["at", "after_bytes"]];
 
@@ -142,7 +146,7 @@ pub(super) fn parse(
     common: Common<'_>,
     run: &ScheduleContext,
 ) -> Result<FaultRecord, ToxicError> {
-    let given = checked(kind, common.attributes)?;
+    let given = with_rate_unit(kind, checked(kind, common.attributes)?);
     let (params, mut fault) = resolve(kind, given, run)?;
     let has_direction = params.common.side.is_some() || params.common.direction.is_some();
     if let Some(flows) = common.stream.as_deref().and_then(flows)
@@ -189,8 +193,8 @@ pub(super) fn merge(
     kept.retain(|name, _| {
         !given.iter().any(|(given, value)| value.is_null() && as_attribute(given) == *name)
     });
-    let given = checked(kind, given)?;
-    let (params, mut fault) = resolve(kind, changed_attributes(&kept, given), run)?;
+    let changed = changed_attributes(&kept, checked(kind, given)?);
+    let (params, mut fault) = resolve(kind, with_rate_unit(kind, changed), run)?;
     if let Some(before) = &record.fault {
         if !has_schedule {
             fault.windows = before.windows.clone();
@@ -216,8 +220,24 @@ pub fn changed_attributes(existing: &Map<String, Value>, given: Map<String, Valu
     for names in ALTERNATIVES.iter().filter(|names| names.iter().any(|name| given.contains_key(*name))) {
         all.retain(|name, _| !names.contains(&name.as_str()));
     }
+    // The unit is that of a bare rate.
+    if given.get(RATE).is_some_and(|rate| !is_bare(rate)) {
+        all.remove(UNIT);
+    }
     all.extend(given);
     all
+}
+
+/// Adds the unit of a bare rate of bandwidth. It is that of Toxiproxy's toxic, so that other attributes do not change what the rate means.
+pub fn with_rate_unit(kind: &FaultType, mut attributes: Map<String, Value>) -> Map<String, Value> {
+    if kind.name == "bandwidth" && attributes.get(RATE).is_some_and(is_bare) {
+        attributes.entry(UNIT).or_insert_with(|| "KBps".into());
+    }
+    attributes
+}
+
+fn is_bare(rate: &Value) -> bool {
+    rate.is_number() || rate.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
 }
 
 /// Returns the attributes of a request with the names of parameters, or an error for unknown ones.
@@ -267,12 +287,12 @@ fn attributes_for(params: &FaultParams, flows: Directions) -> Map<String, Value>
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
-    // The API has one stream per toxic and other units for rates, so attributes show the differences.
+    // The API has one stream per toxic and another unit for the rates of flags, so attributes show the differences.
     if flows == Directions::BOTH && params.fault_type().has_direction() {
         attributes.insert("direction".to_owned(), "both".into());
     }
-    if params.fault_type().name == "bandwidth" && attributes.get("rate").is_some_and(Value::is_number) {
-        attributes.entry("unit").or_insert_with(|| "Bps".into());
+    if params.fault_type().name == "bandwidth" && attributes.get(RATE).is_some_and(Value::is_number) {
+        attributes.entry(UNIT).or_insert_with(|| "Bps".into());
     }
     attributes
 }

@@ -359,11 +359,6 @@ fn parameters_that_a_toxic_would_ignore_are_refused() {
         ),
         ("timeout", json!({"timeout": 5, "times": 1}), "`times` does not go with `timeout`,"),
         (
-            "bandwidth",
-            json!({"rate": 100, "times": 1}),
-            "`rate` needs a unit with `times`: Toxiproxy counts in KBps, and fault-proxy in Bps; write for example `rate`: \"100KBps\"",
-        ),
-        (
             "slicer",
             json!({"delay": 10, "skip": 1}),
             "`delay` needs a unit with `skip`: Toxiproxy counts in us,",
