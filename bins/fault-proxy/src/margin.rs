@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use fault_proxy_engine::ScheduleContext;
 use proxy_cli::args::Given;
 use proxy_cli::faults::any_seed;
@@ -73,6 +73,8 @@ pub(crate) struct Plan<'a> {
 struct Measured {
     search: Search,
     outcome: Result<Outcome, Obstacle>,
+    /// Error that ended the measurement.
+    error: Option<Error>,
     failures: Failures,
     /// Variables of the last run.
     variables: Vec<(String, String)>,
@@ -143,9 +145,22 @@ impl<'a> Plan<'a> {
         let measured = runtime()?.block_on(self.search(signals))?;
         let duration = started.elapsed();
         let filed = report::write(files, &self, &measured, duration);
-        let printed = measured.print(&self, duration);
-        all([filed, printed])?;
-        Ok(measured.exit_code(&self))
+        if let Some(error) = measured.error {
+            if let Err(unwritten) = filed {
+                print_error("fault-proxy", unwritten);
+            }
+            return Err(error);
+        }
+        let written = all([filed, measured.print(&self, duration)]);
+        match measured.exit_code(&self) {
+            0 => written.map(|()| 0),
+            code => {
+                if let Err(error) = written {
+                    print_error("fault-proxy", error);
+                }
+                Ok(code)
+            }
+        }
     }
 
     async fn search(&self, signals: Signals) -> Result<Measured> {
@@ -162,88 +177,97 @@ impl<'a> Plan<'a> {
             "fault-proxy",
             format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
         );
-        let outcome = loop {
-            let place = match search.next() {
-                Step::Run(place) => place,
-                Step::Done(Outcome::FailsAtEasyEnd) if !obstacles.is_used() => break Err(Obstacle::Unused),
-                Step::Done(Outcome::PassesAtHardEnd) if search.tally(range.last()).acted == 0 => {
-                    let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
-                    break Err(obstacles.idle(&varied.name, range.shown(range.last()), proxies));
+        let searched = async {
+            Ok(loop {
+                let place = match search.next() {
+                    Step::Run(place) => place,
+                    Step::Done(Outcome::FailsAtEasyEnd) if !obstacles.is_used() => {
+                        break Err(Obstacle::Unused);
+                    }
+                    Step::Done(Outcome::PassesAtHardEnd) if search.tally(range.last()).acted == 0 => {
+                        let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
+                        break Err(obstacles.idle(&varied.name, range.shown(range.last()), proxies));
+                    }
+                    Step::Unrelated(place) => {
+                        let (fault, value) = (varied.name.clone(), range.shown(place));
+                        let tally = search.tally(place);
+                        let runs = (tally.unrelated, tally.all_runs());
+                        break Err(Obstacle::Unrelated { fault, value, runs, used });
+                    }
+                    Step::Done(outcome) => break Ok(outcome),
+                };
+                let proxies =
+                    varied.with_value(&settings.proxies, &range.parameter(place), &self.schedules)?;
+                // The same seed would repeat the same decisions, and then runs of one value would not be independent.
+                let network = networks.start(&proxies, seed.wrapping_add(runs)).await?;
+                let ran = match network.variables(&proxies) {
+                    Ok(of_run) => {
+                        variables = of_run;
+                        command.run(&variables, &mut ends).await
+                    }
+                    Err(error) => Err(error),
+                };
+                let Some(ran) = ran.transpose() else {
+                    network.stop()?;
+                    runs += 1;
+                    let value = range.shown(place);
+                    print_error("fault-proxy", format_args!("{value}: stopped; the run is repeated"));
+                    continue;
+                };
+                if !obstacles.is_used() && ran.is_ok() {
+                    network.wait_for_client().await;
                 }
-                Step::Unrelated(place) => {
-                    let (fault, value) = (varied.name.clone(), range.shown(place));
-                    let tally = search.tally(place);
-                    let runs = (tally.unrelated, tally.all_runs());
-                    break Err(Obstacle::Unrelated { fault, value, runs, used });
+                if matches!(&ran, Ok(run) if run.failure.is_some()) {
+                    network.wait_for_upstreams().await;
                 }
-                Step::Done(outcome) => break Ok(outcome),
-            };
-            let proxies = varied.with_value(&settings.proxies, &range.parameter(place), &self.schedules)?;
-            // The same seed would repeat the same decisions, and then runs of one value would not be independent.
-            let network = networks.start(&proxies, seed.wrapping_add(runs)).await?;
-            let ran = match network.variables(&proxies) {
-                Ok(of_run) => {
-                    variables = of_run;
-                    command.run(&variables, &mut ends).await
+                let may_be_idle = match &ran {
+                    Ok(run) if run.failure.is_some() => place != EASY,
+                    Ok(_) => place == range.last() && search.tally(place).runs() == 0,
+                    Err(_) => false,
+                };
+                if may_be_idle {
+                    network.wait_for_action(&varied.name).await;
                 }
-                Err(error) => Err(error),
-            };
-            let Some(ran) = ran.transpose() else {
+                let observed = network.observed(&varied.name);
                 network.stop()?;
+                let run = ran?;
                 runs += 1;
-                let value = range.shown(place);
-                print_error("fault-proxy", format_args!("{value}: stopped; the run is repeated"));
-                continue;
-            };
-            if !obstacles.is_used() && ran.is_ok() {
-                network.wait_for_client().await;
-            }
-            if matches!(&ran, Ok(run) if run.failure.is_some()) {
-                network.wait_for_upstreams().await;
-            }
-            let may_be_idle = match &ran {
-                Ok(run) if run.failure.is_some() => place != EASY,
-                Ok(_) => place == range.last() && search.tally(place).runs() == 0,
-                Err(_) => false,
-            };
-            if may_be_idle {
-                network.wait_for_action(&varied.name).await;
-            }
-            let observed = network.observed(&varied.name);
-            network.stop()?;
-            let run = ran?;
-            runs += 1;
-            let acted = observed.acted;
-            used = observed.used;
-            let judged = obstacles.judge(run.failure.is_none(), observed, args.repeat());
-            let passed = run.failure.is_none();
-            let counts = judged == Judged::Counts && search.record(place, passed, acted);
-            let why = match &judged {
-                Judged::Repeats(unreached) => format!("; {unreached}"),
-                Judged::Counts if !counts => {
-                    format!("; `{}` did not act, so the run does not count", varied.name)
+                let acted = observed.acted;
+                used = observed.used;
+                let judged = obstacles.judge(run.failure.is_none(), observed, args.repeat());
+                let passed = run.failure.is_none();
+                let counts = judged == Judged::Counts && search.record(place, passed, acted);
+                let why = match &judged {
+                    Judged::Repeats(unreached) => format!("; {unreached}"),
+                    Judged::Counts if !counts => {
+                        format!("; `{}` did not act, so the run does not count", varied.name)
+                    }
+                    _ => String::new(),
+                };
+                let seconds = run.time.as_secs_f64();
+                let (result, status) = match &run.failure {
+                    None => ("passed", String::new()),
+                    Some(failure) => ("failed", format!(": {}", failure.status)),
+                };
+                print_error(
+                    "fault-proxy",
+                    format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
+                );
+                let failures = match judged {
+                    Judged::Counts if !counts => &mut failures.unrelated,
+                    _ => &mut failures.counted,
+                };
+                failures.extend(run.failure.map(|failure| (place, failure)));
+                if let Judged::Ends(obstacle) = judged {
+                    break Err(obstacle);
                 }
-                _ => String::new(),
-            };
-            let seconds = run.time.as_secs_f64();
-            let (result, status) = match &run.failure {
-                None => ("passed", String::new()),
-                Some(failure) => ("failed", format!(": {}", failure.status)),
-            };
-            print_error(
-                "fault-proxy",
-                format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
-            );
-            let failures = match judged {
-                Judged::Counts if !counts => &mut failures.unrelated,
-                _ => &mut failures.counted,
-            };
-            failures.extend(run.failure.map(|failure| (place, failure)));
-            if let Judged::Ends(obstacle) = judged {
-                break Err(obstacle);
-            }
+            })
         };
-        Ok(Measured { search, outcome, failures, variables, seed, runs })
+        let (outcome, error) = match searched.await {
+            Ok(outcome) => (outcome, None),
+            Err(error) => (Err(Obstacle::Aborted(format!("{error:#}"))), Some(error)),
+        };
+        Ok(Measured { search, outcome, error, failures, variables, seed, runs })
     }
 }
 
@@ -310,13 +334,13 @@ impl Measured {
         lines.extend(table.and_then(|outcome| wording::table(&self.search, *outcome, &plan.range)));
         let runs = counted(self.runs, "run");
         lines.push(format!("{runs} in {:.1} s, seed {}", duration.as_secs_f64(), self.seed));
-        print(lines.join("\n"))?;
+        let printed = print(lines.join("\n"));
         if plan.at_least.is_some() {
             let verdict = self.verdict(plan);
             let result = if verdict.is_met { "as expected" } else { "not as expected" };
             print_error("fault-proxy", format_args!("{result}: {verdict}"));
         }
-        Ok(())
+        printed.map(drop)
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) enum Obstacle {
         /// True if the last such run connected to a proxy.
         used: bool,
     },
+    /// A signal or an error ended the measurement.
+    Aborted(String),
 }
 
 /// Use of a run for the search.
@@ -116,6 +118,7 @@ impl Obstacle {
                     addresses.join(" or ")
                 )
             }
+            Self::Aborted(_) => "Nothing was measured.".to_owned(),
             Self::Unreached(_) => {
                 "Nothing was measured, because the command fails without it. Start the upstream, or correct its address in the mapping."
                     .to_owned()
@@ -141,6 +144,7 @@ impl Obstacle {
             Self::Unreached(_) => "upstream_unreached",
             Self::Idle { .. } => "fault_idle",
             Self::Unrelated { .. } => "fails_without_fault",
+            Self::Aborted(_) => "aborted",
         }
     }
 }
@@ -150,6 +154,7 @@ impl fmt::Display for Obstacle {
         match self {
             Self::Unused => f.write_str("the command does not use the proxy: no run connected to it"),
             Self::Unreached(unreached) => unreached.fmt(f),
+            Self::Aborted(error) => f.write_str(error),
             Self::Idle { fault, value, unreached: Some(unreached) } => {
                 write!(f, "`{fault}` did not act at {value}, because {unreached}")
             }

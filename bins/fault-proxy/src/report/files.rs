@@ -86,7 +86,7 @@ impl OpenFile {
     }
 }
 
-/// Returns the errors of all results as one, a line each.
+/// Returns the errors of all results as one, each on its own line as [`print_error`](proxy_cli::terminal::print_error) prints it.
 ///
 /// # Errors
 /// A result is an error.
@@ -94,7 +94,10 @@ pub(crate) fn all<const N: usize>(results: [Result<()>; N]) -> Result<()> {
     let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     match &errors[..] {
         [] => Ok(()),
-        errors => bail!("{}", errors.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n")),
+        errors => {
+            let lines = errors.iter().map(|error| format!("{error:#}"));
+            bail!("{}", lines.collect::<Vec<_>>().join("\nfault-proxy: "))
+        }
     }
 }
 

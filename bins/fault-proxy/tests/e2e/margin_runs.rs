@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{Daemon, Signal, TcpServer, free_port, require};
 
-use crate::margin::{BYTES, COUNT, LONG, measure};
-use crate::support::{BINARY, PATIENCE, eventually, utf8};
+use crate::margin::{BYTES, COUNT, LONG, measure, read as measured};
+use crate::support::{BINARY, PATIENCE, eventually, run, utf8};
 
 #[test]
 fn a_run_has_a_time_limit() {
@@ -41,8 +42,10 @@ fn a_signal_leaves_no_process_behind() {
     let script = format!("trap '' TERM; sleep 300 & echo $$ $! > {}; wait; wait", utf8(&pids));
     let mapping = format!("{}=127.0.0.1:1", free_port());
     let bash = require("bash", "bash");
-    let args =
-        ["margin", "--proxy", &mapping, "--vary", "latency.mean=0..1s", "--", utf8(&bash), "-c", &script];
+    let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
+    let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
+    let options = ["margin", "--proxy", &mapping, "--vary", "latency.mean=0..1s"];
+    let args = [&options[..], &files, &["--", utf8(&bash), "-c", &script]].concat();
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         fs::write(&pids, "").expect("it is ours");
         let margin = Daemon::spawn(Path::new(BINARY), &args, &[]);
@@ -56,6 +59,11 @@ fn a_signal_leaves_no_process_behind() {
             margin.stderr()
         );
         eventually("its processes have ended", || read().split_whitespace().all(has_ended));
+        let (margin, cases) = measured(&report, &junit);
+        assert_eq!((&margin["outcome"], &margin["passes_up_to"]), (&json!("aborted"), &Value::Null));
+        let summary = margin["summary"].as_str().expect("a text");
+        assert!(summary.ends_with(": the command was ended, and nothing was measured"), "{summary}");
+        assert!(cases.ends_with(&format!("latency.mean: {summary}\n")), "{cases}");
     }
 }
 
@@ -83,6 +91,39 @@ fn a_run_during_which_the_measurement_was_stopped_is_repeated() {
 fn has_ended(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_command_that_cannot_be_started_leaves_valid_reports() {
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
+    let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
+    let mapping = format!("{}=127.0.0.1:1", free_port());
+    let options = ["margin", "--proxy", &mapping, "--vary", "latency.mean=0..1s"];
+    let ended = run(&[&options[..], &files, &["--", "/absent/command"]].concat());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    let (margin, cases) = measured(&report, &junit);
+    let summary = margin["summary"].as_str().expect("a text");
+    assert_eq!(margin["outcome"], "aborted");
+    assert!(summary.starts_with("cannot start the command `/absent/command`: "), "{summary}");
+    assert!(ended.stderr.contains(summary) && cases.contains(summary), "{cases}\n{ended:?}");
+}
+
+#[test]
+fn a_limit_that_is_too_low_has_its_exit_code_although_no_file_can_be_written() {
+    let server = TcpServer::echo();
+    let files = ["--at-least", "100B", "--report", "/dev/full", "--junit", "/dev/full"];
+    let options = [&BYTES[..], &files].concat();
+    let ended = measure(server.addr().port(), &options, &format!("{COUNT}; [ $got -ge 500 ]"));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(
+        ended.stderr.contains("fault-proxy: not as expected: limit-data.bytes at least 100 B: "),
+        "{ended:?}"
+    );
+    for file in ["--report", "--junit"] {
+        let expected = format!("\nfault-proxy: {file} /dev/full: No space left on device");
+        assert!(ended.stderr.contains(&expected), "{expected}: {ended:?}");
+    }
 }
 
 #[test]
