@@ -90,7 +90,13 @@ impl Log {
                 // A signal still ends the process, because no handler is installed yet.
                 let file = open_blocking(open, notice, || false)
                     .with_context(|| format!("cannot write --log-file {name}"))?;
-                builder.finish(LogFile { file, _writes: writes })
+                builder.finish(LogFile {
+                    file,
+                    path: path.clone(),
+                    has_failed: false,
+                    stderr: stderr.clone(),
+                    _writes: writes,
+                })
             }
             None => builder.finish(stderr.clone()),
         };
@@ -195,12 +201,25 @@ fn targets(level: LevelFilter) -> Targets {
 
 struct LogFile {
     file: File,
+    path: PathBuf,
+    /// True after the notice that lines are lost.
+    has_failed: bool,
+    stderr: Stderr,
     _writes: SyncSender<()>,
 }
 
 impl Write for LogFile {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.file.write(lines)
+        let written = self.file.write(lines);
+        // The writing thread ignores errors.
+        if let Err(error) = &written
+            && error.kind() != io::ErrorKind::Interrupted
+            && !std::mem::replace(&mut self.has_failed, true)
+        {
+            let notice = format!("--log-file {}: lines are lost: {error}\n", self.path.display());
+            self.stderr.write_all(notice.as_bytes()).ok();
+        }
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
+use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, run, utf8};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use testkit::{Certificates, Daemon, TcpServer, free_port};
@@ -223,6 +223,16 @@ impl Drop for Unread {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+#[test]
+fn a_log_file_without_room_is_told_once() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let args = ["run", "--proxy", &mapping, "--duration", "100ms", "--log-file", "/dev/full"];
+    let ended = run(&args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let expected = "--log-file /dev/full: lines are lost: No space left on device";
+    assert_eq!(ended.stderr.matches(expected).count(), 1, "{ended:?}");
 }
 
 #[test]
