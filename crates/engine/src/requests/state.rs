@@ -56,6 +56,8 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 pub(super) struct Acting {
     pub(super) pending: PendingFaults,
+    /// Faults that act on the stream of requests when the client has sent the Sync of the group of PostgreSQL messages.
+    pub(super) before_sync: Vec<Pending>,
     /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
     before_ready: Vec<Pending>,
     /// The fault that responds to the request that the client is sending, or to its group.
@@ -142,13 +144,18 @@ impl State {
             EventKind::GroupEnds => {
                 self.in_group = 0;
                 self.resume_sending(offset);
+                self.act_behind_group(now, offset);
             }
             EventKind::RequestEnds { request, is_group } => {
                 self.stream(Direction::ToUpstream).push_end(offset, request);
                 self.end_sending(offset, request, is_group);
-                self.act(Direction::ToUpstream, now, request, |rule| {
-                    (rule.at == Moment::AfterForward).then_some(offset)
-                });
+                if self.protocol == Protocol::Psql {
+                    self.await_group(request);
+                } else {
+                    self.act(Direction::ToUpstream, now, request, |rule| {
+                        (rule.at == Moment::AfterForward).then_some(offset)
+                    });
+                }
             }
             _ => {}
         }

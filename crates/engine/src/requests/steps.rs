@@ -1,5 +1,6 @@
 //! Steps that faults on requests take at offsets of the streams.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +33,44 @@ impl State {
         }
     }
 
+    /// The faults of this request that act after it was forwarded wait for the end of its group. The server executes the group, and
+    /// commits, when it receives Sync.
+    pub(super) fn await_group(&mut self, request: u64) {
+        let Some(acting) = &mut self.acting else { return };
+        let of_request = acting.pending.of(request);
+        let waiting =
+            of_request.filter(|pending| pending.rule().is_some_and(|rule| rule.at == Moment::AfterForward));
+        acting.before_sync.extend(waiting.cloned());
+    }
+
+    /// The client has sent a group of PostgreSQL messages.
+    pub(super) fn act_behind_group(&mut self, now: Duration, offset: u64) {
+        let Some(acting) = &mut self.acting else { return };
+        for pending in mem::take(&mut acting.before_sync) {
+            self.act_now(Direction::ToUpstream, now, offset, &pending);
+        }
+    }
+
+    /// Returns true if the server responds to the request before the client has sent Sync, since it has sent Flush. The client may wait for
+    /// the response before it sends Sync, so the fault acts on the response instead.
+    fn is_flushed(&mut self, pending: &Pending) -> bool {
+        let Some(acting) = &mut self.acting else { return false };
+        let is_same =
+            |other: &Pending| other.request == pending.request && Arc::ptr_eq(&other.entry, &pending.entry);
+        let waiting = acting.before_sync.iter().position(is_same);
+        waiting.is_some_and(|index| {
+            acting.before_sync.remove(index);
+            true
+        })
+    }
+
     pub(super) fn act_now(&mut self, direction: Direction, now: Duration, offset: u64, pending: &Pending) {
         let Some(rule) = pending.rule() else { return };
         match &rule.action {
             RequestAction::End { .. }
-                if direction == Direction::ToDownstream && rule.at == Moment::AfterForward =>
+                if direction == Direction::ToDownstream
+                    && rule.at == Moment::AfterForward
+                    && !self.is_flushed(pending) =>
             {
                 self.push(direction, offset, StepAction::Drop, pending);
             }

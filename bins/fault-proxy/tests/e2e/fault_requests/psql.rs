@@ -159,6 +159,48 @@ fn a_commit_that_is_sent_together_with_its_begin_fails_with_its_transaction() {
     assert!(printed(&tables).contains('0'), "{tables:?}");
 }
 
+#[test]
+fn a_statement_is_committed_whose_response_a_fault_after_forward_drops() {
+    let (server, api) = (Postgres::start(), Api::alone());
+    printed(&testkit::psql(server.port(), "disable", "create table t (id int)"));
+    let insert = "insert into t values (1)";
+    let (parse, sync) = (message(b'P', format!("\0{insert}\0\0\0").as_bytes()), message(b'S', b""));
+    let execute = [parse, message(b'B', &[0; 8]), message(b'E', &[0; 5])].concat();
+    let groups = [query(insert), [&execute[..], &sync].concat()];
+    for (number, (fault, group)) in [
+        ("timeout", json!({"on": "insert", "after": "200ms"})),
+        ("reset", json!({"on": "insert", "after": "200ms"})),
+        ("blackhole", json!({"on": "insert", "at": "after-forward"})),
+    ]
+    .iter()
+    .flat_map(|fault| groups.iter().map(move |group| (fault, group)))
+    .enumerate()
+    {
+        let (name, upstream) = (format!("db{number}"), format!("psql://127.0.0.1:{}", server.port()));
+        let proxy =
+            api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+        let toxics = format!("/proxies/{name}/toxics");
+        api.post(&toxics, &json!({"type": fault.0, "attributes": fault.1}));
+        let mut client = connect(listen_of(&proxy));
+        client.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").expect("it is open");
+        read_group(&client);
+        client.write_all(group).expect("it is open");
+        let counts = || {
+            let counts = api.get(&format!("/proxies/{name}/requests"));
+            let insert = &counts["requests"][0];
+            ["forwarded", "answered", "delivered", "unconfirmed"].map(|count| insert[count].as_u64())
+        };
+        let expected = [1, 1, 0, 1].map(Some);
+        eventually(&format!("{fault:?} on {group:?}"), || counts() == expected);
+        let rows = testkit::psql(
+            server.port(),
+            "disable",
+            "with d as (delete from t returning id) select count(*) from d",
+        );
+        assert_eq!(printed(&rows), "1\n", "{fault:?} on {group:?}");
+    }
+}
+
 /// A query with several statements whose response is lost.
 struct LostQuery {
     before: &'static str,

@@ -107,6 +107,89 @@ fn no_response_arrives_after_the_moment_after_forward() {
     }
 }
 
+/// A group of statements, each of which may be followed by messages, without its Sync.
+fn group_of(statements: &[&str]) -> Vec<u8> {
+    let each = statements.iter().map(|text| {
+        let group = execute(text);
+        group[..group.len() - SYNC.len()].to_vec()
+    });
+    each.collect::<Vec<_>>().concat()
+}
+
+const SYNC: &[u8] = b"S\0\0\0\x04";
+const FLUSH: &[u8] = b"H\0\0\0\x04";
+
+#[test]
+fn the_upstream_gets_the_whole_group_before_a_fault_acts_after_forward() {
+    let second = Duration::from_secs(1);
+    let insert = "insert into t values (1)";
+    let groups = [
+        (query(insert), vec!["INSERT 0 1"]),
+        ([group_of(&[insert]), SYNC.to_vec()].concat(), vec!["INSERT 0 1"]),
+        (
+            [group_of(&["begin", insert, "commit"]), SYNC.to_vec()].concat(),
+            vec!["BEGIN", "INSERT 0 1", "COMMIT"],
+        ),
+    ];
+    for (after, ending, end) in
+        [(second, Ending::Close, Some(SessionEnd::Closed)), (Duration::ZERO, Ending::Stall, None)]
+    {
+        for (group, tags) in &groups {
+            for pieces in [1, 7, usize::MAX] {
+                let action = RequestAction::End { after, ending };
+                let faults = faults_of(Protocol::Psql, vec![fault("insert", Moment::AfterForward, action)]);
+                let mut streams = psql(&faults);
+                let pipeline = [&query("select 1"), group, &query("select 2")].map(Vec::as_slice).concat();
+                pipeline.chunks(pieces).for_each(|piece| streams.send(Direction::ToUpstream, piece));
+                assert_eq!(
+                    streams.requests(),
+                    [query("select 1"), group.clone()].concat(),
+                    "not what follows"
+                );
+                let completed = tags.iter().map(|tag| complete(tag)).collect::<Vec<_>>().concat();
+                let first = [&complete("SELECT 1"), READY].concat();
+                let responses = [&first, &completed, READY].concat();
+                responses.chunks(pieces).for_each(|piece| streams.send(Direction::ToDownstream, piece));
+                let passing = if tags.len() > 1 { [first, complete("BEGIN")].concat() } else { first };
+                assert_eq!((streams.end, streams.responses()), (None, &passing[..]));
+                for kind in
+                    faults.request_stats().iter().filter(|kind| ["insert", "commit"].contains(&&*kind.kind))
+                {
+                    let counts = (kind.forwarded, kind.answered, kind.delivered, kind.unconfirmed);
+                    assert_eq!(counts, (1, 1, 0, 1), "{}", kind.kind);
+                }
+                streams.advance(second);
+                assert_eq!((streams.end, streams.responses()), (end, &passing[..]));
+                assert_eq!(faults.stats()[0].1.actions, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_after_forward_holds_the_response_to_a_flush_too() {
+    let second = Duration::from_secs(1);
+    for sends_sync in [false, true] {
+        let action = RequestAction::End { after: second, ending: Ending::Close };
+        let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::AfterForward, action)]);
+        let mut streams = psql(&faults);
+        let mut sent = [&group_of(&["select 1"]), FLUSH].concat();
+        streams.send(Direction::ToUpstream, &sent);
+        streams.send(Direction::ToDownstream, &message(b'D', b"\0\0"));
+        if sends_sync {
+            streams.send(Direction::ToUpstream, SYNC);
+            sent.extend(SYNC);
+        }
+        streams.send(Direction::ToDownstream, &[&complete("SELECT 1"), READY].concat());
+        assert_eq!((streams.end, streams.responses(), streams.requests()), (None, &b""[..], &sent[..]));
+        streams.advance(second);
+        assert_eq!((streams.end, streams.responses()), (Some(SessionEnd::Closed), &b""[..]));
+        assert_eq!(faults.stats()[0].1.actions, 1, "it acts once");
+        drop(streams);
+        assert_eq!(faults.request_stats()[0].unconfirmed, 1);
+    }
+}
+
 #[test]
 fn delays_of_the_requests_of_a_group_do_not_add_up() {
     let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));

@@ -17,6 +17,15 @@ fn outcome(faults: &Faults, cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<Session
             [execute("insert into t values (1)"), execute("commit")].concat(),
             [complete("INSERT 0 1"), READY.to_vec(), complete("COMMIT"), READY.to_vec()].concat(),
         ),
+        (
+            // Without a Sync in between.
+            [
+                &execute("update t set a = 1")[..execute("update t set a = 1").len() - 5],
+                &execute("delete from t"),
+            ]
+            .concat(),
+            [complete("UPDATE 1"), complete("DELETE 1"), READY.to_vec()].concat(),
+        ),
         (query("select 2"), [rows, complete("SELECT 3"), READY.to_vec()].concat()),
     ];
     let mut cuts = cuts.iter().copied().cycle();
@@ -30,23 +39,33 @@ fn outcome(faults: &Faults, cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<Session
             }
         }
     }
+    streams.advance(Duration::from_secs(1));
     let [requests, responses] = streams.passed;
     (requests, responses, streams.end)
 }
 
 fn actions() -> impl Strategy<Value = (&'static str, Moment, RequestAction)> {
-    let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+    let end = |after| RequestAction::End { after, ending: Ending::Close };
     let part = |n| NonZeroU64::new(n).expect("not zero");
     let moments = prop::sample::select(vec![
         Moment::BeforeForward,
+        Moment::AfterForward,
         Moment::FirstByte,
         Moment::MidResponse(Part::Bytes(part(9))),
         Moment::MidResponse(Part::Rows(part(2))),
         Moment::BeforeReady,
         Moment::End,
     ]);
-    let kinds = prop::sample::select(vec!["begin", "select", "insert", "commit", "sql=/select 2/"]);
-    let actions = prop::sample::select(vec![end, LOST]);
+    let kinds = prop::sample::select(vec![
+        "begin",
+        "select",
+        "insert",
+        "commit",
+        "update",
+        "delete",
+        "sql=/select 2/",
+    ]);
+    let actions = prop::sample::select(vec![end(Duration::ZERO), end(Duration::from_secs(1)), LOST]);
     (kinds, moments, actions)
 }
 
