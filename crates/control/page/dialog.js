@@ -5,7 +5,7 @@ import { FaultFields, withLabel } from "./fault-fields.js";
 import { Preview } from "./fault-preview.js";
 import {
   TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, hintsOf, isToxic, labelOf, missingIn, newFault, problemOfShare, toxicAttributes, typeNamed, typesFor, valueFor,
-  valuesOf, worded,
+  valuesOf, withParameter, worded,
 } from "./fault-types.js";
 import { unbroken } from "./format.js";
 import { PRESETS } from "./presets.js";
@@ -117,7 +117,7 @@ class FaultDialog {
   showPreset({ about, source, faults }) {
     const hints = hintsOf(TTL);
     this.ttl = element("input", { id: newId(), name: "preset-ttl", placeholder: hints.placeholder, autocomplete: "off" });
-    const help = element("small", { id: newId(), textContent: faults.length === 1 ? hints.help : hints.help.replace("the fault is", "the faults are") });
+    const help = element("small", { id: newId(), textContent: withParameter("ttl", faults.length === 1 ? hints.help : hints.help.replace("the fault is", "the faults are")) });
     this.ttl.setAttribute("aria-describedby", help.id);
     const rows = faults.map(({ name, type, stream, attributes }) => element("tr", { data: { name } },
       element("th", { scope: "row", textContent: name }), element("td", { textContent: inWords(type, stream, attributes) })));
@@ -243,7 +243,8 @@ class FaultDialog {
     const { name, text } = fieldOfProblem(problem, this.type?.type ?? this.fault.type, names);
     if (!name || !this.fields.mark(name, text)) this.problem.textContent = text;
     // A command for the same fault would be refused as well.
-    this.preview.refuse((this.fields.textOf(name) ?? text).split("\n")[0]);
+    const [first] = (this.fields.textOf(name) ?? text).split("\n");
+    this.preview.refuse(!name || first.startsWith(labelOf(name)) ? first : `${labelOf(name)}: ${first}`);
     return null;
   }
 

@@ -1,7 +1,7 @@
 // The fields of a fault: those that most faults set first, the others behind "More".
 
 import { element, newId } from "./elements.js";
-import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, isRequired, labelOf } from "./fault-types.js";
+import { NEW_TTL, SHARE, TTL, defaultOf, goesWith, hintsOf, isCommon, isRequired, labelOf, withParameter } from "./fault-types.js";
 import { unbroken } from "./format.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
@@ -112,6 +112,7 @@ export class FaultFields {
 export const withLabel = (name, text) => (/^(is|or|needs|does|must) /.test(text) ? `${labelOf(name)} ${text}` : text);
 
 function helpOf(attribute) {
-  if (attribute.name === "direction") return "Data that the fault acts on";
-  return unbroken(attribute.choices.length > 0 ? attribute.help : hintsOf(attribute).help);
+  const { name, choices } = attribute;
+  if (name === "direction") return withParameter(name, "Data that the fault acts on");
+  return withParameter(name, unbroken(choices.length > 0 ? attribute.help : hintsOf(attribute).help));
 }

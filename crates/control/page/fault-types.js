@@ -28,8 +28,14 @@ export function hintsOf({ type, default: usual, help }) {
   return { placeholder: example ? `for example ${example}` : "", help: help.replace(/, for example (?:(?! or )[^,;])+(?=;|$)/, "") };
 }
 
+// Labels that say more than the name of the parameter.
+const LABELS = { toxicity: "Share", ttl: "Remove after", direction: "Acts on" };
+
+// The help of a field whose label is another word than its parameter in the command, with this parameter.
+export const withParameter = (name, help) => (LABELS[name] ? `${help} (parameter ${name})` : help);
+
 export const labelOf = (name) => {
-  const words = { toxicity: "Share", ttl: "Remove after", direction: "Acts on", mss: "MSS", rtt: "RTT", sqlstate: "SQLSTATE" }[name];
+  const words = { ...LABELS, mss: "MSS", rtt: "RTT", sqlstate: "SQLSTATE" }[name];
   return words ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 };
 

@@ -150,6 +150,7 @@ async function errors() {
   await dialog.locator("button.primary").click();
   await dialog.locator("[data-name=schedule] .problem:not(:empty)").waitFor();
   assert(await field("schedule").isVisible(), "a field behind More is shown");
+  assert.equal((await texts()).ctl, "# Not a valid fault yet: Schedule: unknown word: expected 'start' or 'duration'");
   assert.equal(await field("mean").getAttribute("aria-invalid"), null);
   assert(!(await dialog.innerText()).includes("with on"), "it offers no faults on requests");
   await checked("more");
