@@ -11,6 +11,9 @@ const EDGE = { right: 10, top: 20, bottom: 24 };
 // Half of the width of a time, in pixels.
 const HALF_LABEL = 27;
 
+// The second series is wider, and behind the first one.
+const isBehind = (one, other) => (other.className === "two") - (one.className === "two");
+
 export class Chart {
   // `series` are `{ name, className, value(sample), isBar }`.
   constructor(title, axis, series) {
@@ -71,7 +74,7 @@ export class Chart {
         ...(scale.x(time) + HALF_LABEL <= width ? [svg("text", { x: scale.x(time), y: HEIGHT - 6, "text-anchor": "middle" }, label)] : []),
       ]),
       ...drawnMarks(marks, scale, bottom, width),
-      ...this.series.flatMap((series) => drawn(series, samples, scale, bottom)),
+      ...[...this.series].sort(isBehind).flatMap((series) => drawn(series, samples, scale, bottom)),
     ];
     const sample = this.at === null ? samples.at(-1) : nearest(samples, this.at);
     if (this.at !== null && sample) parts.push(svg("line", { class: "pointer", x1: scale.x(sample.at), x2: scale.x(sample.at), y1: EDGE.top, y2: bottom }));
@@ -97,7 +100,7 @@ function drawn({ value, className, isBar }, samples, { x, y }, bottom) {
   }
   return runs(samples, value).map((run) => {
     const points = run.map((sample) => `${x(sample.at).toFixed(1)},${y(value(sample)).toFixed(1)}`);
-    if (points.length === 1) return svg("circle", { class: className, cx: x(run[0].at), cy: y(value(run[0])), r: 2 });
+    if (points.length === 1) return svg("circle", { class: className, cx: x(run[0].at), cy: y(value(run[0])), r: className === "two" ? 3.5 : 2 });
     return svg("polyline", { class: className, points: points.join(" ") });
   });
 }
@@ -111,11 +114,19 @@ function runs(samples, value) {
   return all.filter((run) => run.length);
 }
 
+// A line at a whole pixel is not blurred, and those at the same pixel are one line.
+const whole = (place) => Math.floor(place) + 0.5;
+
 // Lines at changes and at the windows of schedules. Changes have labels.
 function drawnMarks(marks, { x }, bottom, width) {
   const placed = marks.map((mark) => ({ ...mark, place: x(mark.at) }));
-  const lines = placed.map(({ place, title, className }) =>
-    svg("line", { class: `mark ${className}`, x1: place, x2: place, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title)));
+  const keyOf = ({ place, className }) => `${className} ${whole(place)}`;
+  const lines = [...new Set(placed.map(keyOf))].map((key) => {
+    const same = placed.filter((mark) => keyOf(mark) === key);
+    const [x, { className }] = [whole(same[0].place), same[0]];
+    const title = same.map(({ title }) => title).join("\n");
+    return svg("line", { class: `mark ${className}`, x1: x, x2: x, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title));
+  });
   const labels = labelled(placed.filter(({ number }) => number !== undefined), width).map(({ right, label, title }) =>
     svg("text", { class: "mark", x: right, y: EDGE.top - 8, "text-anchor": "end" }, label, svg("title", {}, title)));
   return [...lines, ...labels];

@@ -61,7 +61,7 @@ export class Faults {
     remove.addEventListener("click", () => this.remove(name));
     const messages = new Messages();
     this.ofRows.set(name, messages);
-    return element("div", {}, element("div", { className: "controls" }, box, edit, remove), messages.root);
+    return element("div", {}, element("div", { className: "controls" }, box, edit, remove, messages.done), messages.root);
   }
 
   open(fault) {

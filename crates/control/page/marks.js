@@ -21,8 +21,14 @@ function placed(marks, width) {
   return { marks, label, left, right: left + widthOf(label) };
 }
 
+// The first line of the title of several changes.
+function headingOf(marks) {
+  const numbers = marks.map(({ number }) => number);
+  return marks.length > 1 ? [`${marks.length} changes, from #${Math.min(...numbers)} to #${Math.max(...numbers)}:`] : [];
+}
+
 // Makes labels of `{ place, number, title }`, the rightmost first. Marks whose labels would overlap share one, the closest first. Its
-// title has a line for each.
+// title has their number, and a line for each.
 export function labelled(marks, width = Infinity) {
   const sorted = [...marks].sort((one, other) => one.place - other.place || one.number - other.number);
   const labels = sorted.map((mark) => placed([mark], width));
@@ -33,5 +39,5 @@ export function labelled(marks, width = Infinity) {
     const closest = overlapping.reduce((best, index) => (distance(index) < distance(best) ? index : best));
     labels.splice(closest, 2, placed([...labels[closest].marks, ...labels[closest + 1].marks], width));
   }
-  return labels.reverse().map(({ marks: of, label, right }) => ({ right, label, title: of.map(({ title }) => title).join("\n") }));
+  return labels.reverse().map(({ marks: of, label, right }) => ({ right, label, title: [...headingOf(of), ...of.map(({ title }) => title)].join("\n") }));
 }

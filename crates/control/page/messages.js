@@ -5,7 +5,8 @@ import { shortName } from "./format.js";
 
 const MESSAGE_MS = 6_000;
 
-// A place for one message. It is in the flow, so that a message covers nothing. Its regions are there before the message, because
+// A place for one message. It is in the flow, so that a message covers nothing. `done` can be moved to a place of its own,
+// where it moves nothing. Its regions are there before the message, because
 // screen readers announce only what changes in them.
 export class Messages {
   constructor() {
@@ -31,7 +32,7 @@ export class Messages {
   show(region, message) {
     this.clear();
     region.append(message);
-    this.root.classList.add("shown");
+    this.root.classList.toggle("shown", this.root.contains(region));
   }
 
   clear() {
@@ -45,7 +46,9 @@ export class Messages {
   // Takes the message away. While the mouse is near, its space stays, so that no control moves under the pointer.
   leave() {
     const { height } = this.root.getBoundingClientRect();
+    const isInFlow = this.root.classList.contains("shown");
     this.clear();
+    if (!isInFlow) return;
     const near = this.root.closest("section, header");
     if (!near?.matches(":hover") || !matchMedia("(hover: hover)").matches) return;
     this.root.classList.add("shown");
