@@ -113,10 +113,17 @@ impl Response {
                     Persistence::Requested => "Connection: keep-alive\r\n",
                     Persistence::Close => "Connection: close\r\n",
                 };
+                // RFC 9110, section 8.6
+                let content = match status {
+                    204 => String::new(),
+                    _ => format!(
+                        "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n",
+                        body.len()
+                    ),
+                };
                 let head = format!(
-                    "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n{}{connection}\r\n",
+                    "HTTP/1.1 {status} {}\r\n{content}{}{connection}\r\n",
                     reason(*status),
-                    body.len(),
                     retry_after.unwrap_or_default()
                 );
                 // RFC 9110, section 6.4.1
@@ -199,6 +206,7 @@ fn whole_seconds(time: Duration) -> u64 {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -254,6 +262,10 @@ mod tests {
             Content-Length: 2\r\nRetry-After: 2\r\n\r\n";
         assert_eq!(http(503, Some("no")).bytes(true, Persistence::Implicit), head);
         assert_eq!(http(503, Some("no")).bytes(false, Persistence::Implicit), head.to_owned() + "no");
-        assert!(http(204, None).bytes(false, Persistence::Implicit).ends_with(b"\r\n\r\n"));
+        assert_eq!(
+            http(204, None).bytes(false, Persistence::Implicit),
+            "HTTP/1.1 204 No Content\r\nRetry-After: 2\r\n\r\n"
+        );
+        assert!(http(304, None).bytes(false, Persistence::Implicit).ends_with(b"\r\n\r\n"));
     }
 }
