@@ -315,8 +315,9 @@ impl State {
                 _ => "",
             };
             warn!(
-                "proxy {}, session {}: requests of such sessions are not read, so no fault acts on them: {reason}{hint}",
-                self.context.proxy, self.context.session
+                proxy = %self.context.proxy,
+                %reason,
+                "requests of such sessions are not read, so no fault acts on them: {reason}{hint}"
             );
         }
     }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use super::{ask, counting};
 use crate::support::api::{Api, connect, listen_of};
-use crate::support::{PATIENCE, eventually, run};
+use crate::support::{PATIENCE, Proxy, eventually, run};
 use serde_json::json;
 
 #[test]
@@ -111,4 +111,19 @@ fn a_fault_acts_on_sessions_that_were_open_before_if_requests_are_counted() {
     let [before, after] = around_a_fault(&["--count-requests"]);
     assert!(before.is_ok_and(|response| response.ends_with('1')));
     assert_eq!(after.as_deref(), Ok(""), "the response is lost");
+}
+
+#[test]
+fn the_log_has_the_reason_why_sessions_are_not_read_as_a_field() {
+    let server = counting();
+    let proxy =
+        Proxy::with(format!("http://{}", server.addr()), &["--count-requests", "--log-format", "json"]);
+    let client = connect(([127, 0, 0, 1], proxy.port()).into());
+    (&client).write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is open");
+    let line = proxy.wait_for_line("are not read");
+    let record: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(record["reason"], "the data is not of the protocol", "{line}");
+    assert!(record["proxy"].is_string(), "{line}");
+    // The span has the number of the session.
+    assert!(record["message"].as_str().is_some_and(|text| text.starts_with("requests of")), "{line}");
 }
