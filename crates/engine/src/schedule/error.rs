@@ -78,9 +78,7 @@ impl Problem {
             Self::UnknownWord if ["start", "duration"].contains(&&*lower) => {
                 return format!("words are in lower case: {lower}");
             }
-            Self::UnknownWord => {
-                "a period has one of these forms:\n  start:TIME\n  duration:TIME\n  start:TIME,duration:TIME"
-            }
+            Self::UnknownWord => "a period is `start:TIME`, `duration:TIME` or `start:TIME,duration:TIME`",
             Self::NoDurationAfterComma => {
                 "a period is start:TIME,duration:TIME; separate periods with a semicolon"
             }
