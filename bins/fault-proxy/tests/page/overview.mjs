@@ -32,10 +32,10 @@ await test(async (page) => {
   console.log("a failure that is in no sample yet is in the picture of the last minute");
   await page.route("**/history", (route) => route.fulfill({ json: { interval_ms: 1000, proxies: [{ name: "search", samples: [] }] } }));
   await page.reload();
-  await row("search").locator(".sparkline .failed").waitFor({ state: "attached" });
+  await row("search").locator(".sparkline .failed").first().waitFor({ state: "attached" });
   await page.unroute("**/history");
   await page.reload();
-  await row("search").locator(".sparkline .failed").waitFor({ state: "attached" });
+  await row("search").locator(".sparkline .failed").first().waitFor({ state: "attached" });
 
   console.log("a chip for each fault");
   await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:10m,duration:1m" } });
