@@ -67,7 +67,7 @@ mod tests {
         let refused = |text: &str| text.parse::<Target>().unwrap_err();
         let tls = refused("https://example.com");
         assert!(tls.contains("write HOST:PORT alone") && tls.contains("speaks TLS itself"), "{tls}");
-        assert!(!refused("psql://db:5432").contains("TLS"));
+        assert!(!refused("psql://db:5432").contains("speaks TLS"));
         assert!(refused("unix:/run/app.sock").contains("write HOST:PORT"));
         assert!(refused("redis").contains("missing port"));
         assert!(refused("nats-service:a.b").contains("letters, digits"));
