@@ -16,6 +16,7 @@ use proxy_cli::bind::listed;
 use proxy_cli::faults::idle_reason;
 use proxy_cli::table::Table;
 use proxy_cli::terminal::{counted, print};
+use proxy_cli::workers;
 use serde::Serialize;
 
 use crate::config::{Control, Settings};
@@ -23,7 +24,6 @@ use crate::host;
 use crate::report;
 use crate::run::{listen_for, metrics_listeners};
 use crate::wire::Wire;
-use proxy_cli::workers;
 
 /// Version of the format of `--json`. It stays the same when members are added.
 const FORMAT: u32 = 1;

@@ -12,6 +12,7 @@ use fault_proxy_relay::{Config, OnUpstreamFailure, Relay, SessionTracker, Shutdo
 use proxy_cli::args::Time;
 use proxy_cli::tally;
 use proxy_cli::terminal::print;
+use proxy_cli::workers::{RelayJob, Workers, runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -20,7 +21,6 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::args::DemoArgs;
-use proxy_cli::workers::{RelayJob, Workers, runtime};
 
 const DELAY: Duration = Duration::from_millis(50);
 const SCHEDULE: &str = "start:3s,duration:3s";

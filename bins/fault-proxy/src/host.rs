@@ -13,6 +13,7 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
 use parking_lot::Mutex;
 use proxy_cli::bind::{BindError, listed, listen_at};
+use proxy_cli::workers::{RelayJob, WorkerHandle};
 use tokio::select;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
@@ -20,7 +21,6 @@ use tracing::info;
 
 use crate::loops::{self, Hop, addresses};
 use crate::wire::Wire;
-use proxy_cli::workers::{RelayJob, WorkerHandle};
 
 /// Starts proxies on the worker threads.
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Resolver;
 use futures_util::future::join_all;
 use proxy_cli::addr;
+use proxy_cli::workers::runtime;
 use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
 use crate::wire::Wire;
-use proxy_cli::workers::runtime;
 
 /// Time limit for a lookup. The relay detects loops through names that take longer.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -30,6 +30,7 @@ use proxy_cli::faults::any_seed;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::signals::Signals;
 use proxy_cli::terminal::{counted, print, print_error};
+use proxy_cli::workers::runtime;
 
 use self::command::{Command, Ends, Failure, NotStarted};
 use self::network::Networks;
@@ -42,7 +43,6 @@ use crate::config::{Config, Settings, VariedFault, refuse_unused_tls};
 use crate::report::{ReportFiles, Verdict, all, summary_file};
 use crate::run::NOT_AS_EXPECTED;
 use crate::wire::Wire;
-use proxy_cli::workers::runtime;
 
 /// Time from a signal until files and pipes are given up.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -23,6 +23,7 @@ use proxy_cli::service;
 use proxy_cli::signals::{Signals, end};
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::terminal::print;
+use proxy_cli::workers::{Workers, runtime};
 use tokio::select;
 use tracing::{error, info, warn};
 
@@ -40,7 +41,6 @@ use crate::timeline::{Timeline, log_changes};
 use crate::top::View;
 use crate::traced::{Record, traced};
 use crate::wire::Wire;
-use proxy_cli::workers::{Workers, runtime};
 
 /// Exit code of a run that does not meet its expectations.
 pub(crate) const NOT_AS_EXPECTED: u8 = 3;

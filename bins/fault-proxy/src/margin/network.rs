@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_engine::{Engine, Target};
 use fault_proxy_relay::{Relay, Shutdown};
+use proxy_cli::workers::Workers;
 use tokio::time::{sleep, timeout};
 
 use super::obstacle::{Observed, Unreached};
@@ -17,7 +18,6 @@ use crate::host::{CountedProxies, ProxyHost};
 use crate::run::{config, engine_settings, thread_count};
 use crate::start::{spec, start_error};
 use crate::wire::Wire;
-use proxy_cli::workers::Workers;
 
 /// Time for a proxy to accept a connection or to reach an upstream, and the interval to look.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -245,7 +245,7 @@ impl Stream for RequestStream {
     }
 
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The steps that are due may end the session. Most calls find no steps.
+        // The steps that are due may end the session. In most calls, no step is due.
         if !self.awaits_more() {
             let _ = self.poll_due(cx);
         }
