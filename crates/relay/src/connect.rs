@@ -79,8 +79,8 @@ impl fmt::Debug for Connected {
 /// Connects to `host:port` over TCP.
 ///
 /// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, the next attempt starts
-/// when the previous one has not succeeded within 250 ms, or as soon as any attempt fails. The first connection is kept
-/// (RFC 8305).
+/// when the previous one has not succeeded within 250 ms, or as soon as any attempt fails. This delay is shorter if the
+/// time left would not suffice for all addresses. The first connection is kept (RFC 8305).
 #[derive(Clone)]
 pub struct TcpConnector {
     host: String,
@@ -174,7 +174,7 @@ impl TcpConnector {
             None => addresses,
         };
         let mut attempts = Attempts::default();
-        match timeout_at(deadline, race(addresses, &mut attempts, sys::connect)).await {
+        match timeout_at(deadline, race(addresses, deadline, &mut attempts, sys::connect)).await {
             Ok(Some(connected)) => Ok(connected),
             Ok(None) => {
                 Err(ConnectError::Unreachable { target: self.to_string(), attempts: attempts.into_errors() })

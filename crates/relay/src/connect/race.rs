@@ -7,10 +7,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The Connection Attempt Delay that RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The minimum Connection Attempt Delay of RFC 8305.
+const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// Attempts of one race that have not succeeded.
 #[derive(Debug, Default)]
@@ -37,10 +40,13 @@ impl Attempts {
 
 /// Returns the first connection that succeeds, or `None` if all attempts fail.
 ///
-/// An attempt starts when the previous one has been pending for [`ATTEMPT_DELAY`], or as soon as any attempt fails. The
-/// other attempts are dropped when one succeeds or when the future is dropped. `record` then has those that were started.
+/// An attempt starts when the previous one has been pending for [`ATTEMPT_DELAY`], or as soon as any attempt fails. If
+/// the caller drops the future at `deadline` and that is too soon for all addresses, the delay is the share of one
+/// address. The other attempts are dropped when one succeeds or when the future is dropped. `record` then has those that
+/// were started.
 pub(super) async fn race<T, F>(
     addresses: Vec<SocketAddr>,
+    deadline: Instant,
     record: &mut Attempts,
     connect: impl Fn(SocketAddr) -> F,
 ) -> Option<(T, SocketAddr)>
@@ -58,6 +64,8 @@ where
             }
         };
     }
+    let share = (deadline - Instant::now()) / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let delay = share.clamp(MIN_ATTEMPT_DELAY, ATTEMPT_DELAY);
     let mut waiting = interleaved(addresses).into_iter();
     let mut attempts = FuturesUnordered::new();
     loop {
@@ -72,7 +80,7 @@ where
                 (addr, Ok(stream)) => return Some((stream, addr)),
                 (addr, Err(error)) => record.fail(addr, error),
             },
-            () = sleep(ATTEMPT_DELAY), if waiting.len() > 0 => {}
+            () = sleep(delay), if waiting.len() > 0 => {}
         }
     }
 }
@@ -96,7 +104,7 @@ mod tests {
     use std::future::pending;
 
     use proptest::prelude::*;
-    use tokio::time::Instant;
+    use tokio::time::timeout_at;
 
     use super::*;
 
@@ -109,11 +117,20 @@ mod tests {
     /// Races one attempt for each outcome: after how many milliseconds it ends, and whether it succeeds. Returns the
     /// winner's number, the time at the end, the numbers that failed, and when each attempt started.
     async fn raced(outcomes: &[Option<(u64, bool)>]) -> (Option<u16>, u64, Vec<u16>, Vec<u64>) {
+        raced_within(10_000, outcomes).await
+    }
+
+    /// As `raced`, until a deadline in milliseconds.
+    async fn raced_within(
+        limit: u64,
+        outcomes: &[Option<(u64, bool)>],
+    ) -> (Option<u16>, u64, Vec<u16>, Vec<u64>) {
         let began = Instant::now();
         let now = || u64::try_from(began.elapsed().as_millis()).unwrap();
         let (starts, mut record) = (RefCell::new(Vec::new()), Attempts::default());
         let addresses = (0..u16::try_from(outcomes.len()).unwrap()).map(addr).collect();
-        let winner = race(addresses, &mut record, |addr| {
+        let deadline = began + Duration::from_millis(limit);
+        let race = race(addresses, deadline, &mut record, |addr| {
             starts.borrow_mut().push(now());
             let outcome = outcomes[usize::from(addr.port())];
             async move {
@@ -121,8 +138,8 @@ mod tests {
                 sleep(Duration::from_millis(after)).await;
                 if is_success { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
             }
-        })
-        .await;
+        });
+        let winner = timeout_at(deadline, race).await.unwrap_or(None);
         let failed = record.failed.iter().map(|(addr, _)| addr.port()).collect();
         (winner.map(|(_, addr)| addr.port()), now(), failed, starts.into_inner())
     }
@@ -133,6 +150,15 @@ mod tests {
         let two_dead = raced(&[DEAD, DEAD, Some((0, true)), Some((0, true))]).await;
         assert_eq!(two_dead, (Some(2), 500, vec![], vec![0, 250, 500]));
         assert_eq!(raced(&[Some((5, true)), DEAD]).await, (Some(0), 5, vec![], vec![0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_address_gets_its_share_of_a_short_time() {
+        let live = Some((20, true));
+        assert_eq!(raced_within(200, &[DEAD, live]).await, (Some(1), 120, vec![], vec![0, 100]));
+        let three_dead = raced_within(800, &[DEAD, DEAD, DEAD, live]).await;
+        assert_eq!(three_dead, (Some(3), 620, vec![], vec![0, 200, 400, 600]));
+        assert_eq!(raced_within(12, &[DEAD, DEAD]).await, (None, 12, vec![], vec![0, 10]));
     }
 
     #[tokio::test(start_paused = true)]
