@@ -34,6 +34,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens one connection. Dropping the future cancels the attempt.
     fn connect(&self) -> Connecting<'_>;
 
+    /// As [`connect`](Self::connect), but gives up after `limit` at the latest, with an error that names what it has
+    /// tried. The default implementation ignores the limit.
+    fn connect_within(&self, _limit: Duration) -> Connecting<'_> {
+        self.connect()
+    }
+
     /// Opens one connection for a downstream that offers these application protocols (ALPN), the preferred one first. A
     /// connector whose upstream chooses a protocol offers them in place of its configured protocols, and returns the
     /// choice in [`Connected::protocol`]. The default implementation ignores the offered protocols.
@@ -157,18 +163,24 @@ impl TcpConnector {
     /// # Cancel safety
     /// Dropping the future closes all sockets that were being opened. A name lookup that has begun runs to its end.
     pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
-        let connected = self.connect_untuned().await?;
+        let connected = self.connect_untuned(self.timeout).await?;
         // Fails only on a socket whose connection has ended, which its next read reports.
         let _ = connected.0.set_nodelay(true);
         Ok(connected)
     }
 
+    async fn connect_boxed(&self, limit: Duration) -> Result<Connected, ConnectError> {
+        let (stream, addr) = self.connect_untuned(limit).await?;
+        let dialed = self.dialed(&stream, addr);
+        Ok(Connected { dialed, ..Connected::new(Box::new(stream), addr.into()) })
+    }
+
     /// Connects with Nagle's algorithm left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
-    async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
-        let deadline = Instant::now() + self.timeout;
+    async fn connect_untuned(&self, limit: Duration) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let deadline = Instant::now() + limit;
         let resolved = timeout_at(deadline, self.resolver.resolve(&self.host, self.port)).await;
         let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
-        let addresses = resolved.unwrap_or_else(|_| Err(self.unanswered())).map_err(failed)?;
+        let addresses = resolved.unwrap_or_else(|_| Err(unanswered(limit))).map_err(failed)?;
         let addresses = match &self.permit {
             Some(permit) => permit(addresses).map_err(ConnectError::Refused)?,
             None => addresses,
@@ -181,20 +193,20 @@ impl TcpConnector {
             }
             Err(_) => Err(ConnectError::TimedOut {
                 target: self.to_string(),
-                after: self.timeout,
+                after: limit,
                 attempts: attempts.into_errors(),
             }),
         }
     }
+}
 
-    /// Returns the error of a lookup that takes longer than the timeout.
-    fn unanswered(&self) -> io::Error {
-        let problem = format!(
-            "no answer within {}s, the connect timeout; check the name servers of this system",
-            self.timeout.as_secs_f64()
-        );
-        io::Error::new(io::ErrorKind::TimedOut, problem)
-    }
+/// Returns the error of a lookup that takes longer than `limit`.
+fn unanswered(limit: Duration) -> io::Error {
+    let problem = format!(
+        "no answer within {}s, the time limit to connect; check the name servers of this system",
+        limit.as_secs_f64()
+    );
+    io::Error::new(io::ErrorKind::TimedOut, problem)
 }
 
 impl fmt::Debug for TcpConnector {
@@ -218,11 +230,11 @@ impl fmt::Display for TcpConnector {
 
 impl Connector for TcpConnector {
     fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let (stream, addr) = self.connect_untuned().await?;
-            let dialed = self.dialed(&stream, addr);
-            Ok(Connected { dialed, ..Connected::new(Box::new(stream), addr.into()) })
-        })
+        Box::pin(self.connect_boxed(self.timeout))
+    }
+
+    fn connect_within(&self, limit: Duration) -> Connecting<'_> {
+        Box::pin(self.connect_boxed(limit.min(self.timeout)))
     }
 }
 

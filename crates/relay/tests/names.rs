@@ -136,7 +136,7 @@ async fn a_look_up_without_an_answer_names_the_host_and_the_timeout() {
     drop(end);
     assert_eq!(error.reason(), "resolve");
     let expected =
-        "cannot resolve `name`: no answer within 0.3s, the connect timeout; check the name servers";
+        "cannot resolve `name`: no answer within 0.3s, the time limit to connect; check the name servers";
     let text = error_chain(&error);
     assert!(text.starts_with(expected), "{text}");
 }

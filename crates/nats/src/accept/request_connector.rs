@@ -20,6 +20,9 @@ use crate::shared::Shared;
 /// an answer.
 const PENDING_DELAY: Duration = Duration::from_millis(500);
 
+/// Maximum time that is reserved for a reply before its client stops waiting.
+const MAX_REPLY_TIME: Duration = Duration::from_secs(1);
+
 /// A session whose client has not been answered yet.
 #[derive(Debug)]
 pub(super) struct PendingSession {
@@ -63,7 +66,10 @@ pub(super) struct RequestConnector {
 impl RequestConnector {
     async fn dial(&self, responder: &Responder) -> Result<Connected, ConnectError> {
         let dial = async {
-            let mut dial = pin!(self.connector.connect());
+            let mut dial = pin!(match self.wait {
+                Some((wait, until)) => self.connector.connect_within(dial_limit(wait, until)),
+                None => self.connector.connect(),
+            });
             if let Ok(connected) = timeout(PENDING_DELAY, &mut dial).await {
                 return connected;
             }
@@ -103,6 +109,13 @@ impl Connector for RequestConnector {
             }
         })
     }
+}
+
+/// Returns the time limit, in whole milliseconds, of a dial for a client that waits for `wait` and until `until`. The
+/// client gets the reason of a failure only if the reply arrives before it stops waiting.
+fn dial_limit(wait: Duration, until: Instant) -> Duration {
+    let left = until.saturating_duration_since(Instant::now()).saturating_sub((wait / 4).min(MAX_REPLY_TIME));
+    Duration::new(left.as_secs(), left.subsec_millis() * 1_000_000)
 }
 
 /// Returns the reason that a client gets whose request failed, and the servers that the reason applies to.
