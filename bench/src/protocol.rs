@@ -1,20 +1,25 @@
 //! `cargo xtask bench protocol`: the cost of reading requests, measured with a fault on requests that selects
 //! none of them.
 //!
-//! Each round measures the mapping with the fault once and without it twice, and compares only within the round,
-//! because the speed of a machine drifts by more than the cost of the fault. The two runs without it show the noise.
+//! One program has two mappings to the same upstream, one of which has the fault. Each round measures the one with the
+//! fault once and the other twice, and compares only within the round, because the speed of a machine drifts by more than
+//! the cost of the fault. The two runs without it show the noise. Runs are short, so that the three of a round are close
+//! to each other in time, and there are many.
 
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use testkit::{Postgres, Redis, free_addr, packages, require};
+use tempfile::TempDir;
+use testkit::{Daemon, Postgres, Redis, free_addr, packages, require};
 
 use super::args::BenchArgs;
-use super::become_ready;
-use super::peers::start_ours;
 use super::report::{self, figure, markdown, median};
 use super::verdict::at_least;
+use super::{become_ready, dist_directory};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Section {
@@ -27,15 +32,14 @@ pub(crate) enum Section {
 #[derive(Debug)]
 struct Scale {
     rounds: usize,
-    /// Duration of pgbench, in seconds.
-    seconds: u32,
+    /// Number of transactions of each client of pgbench.
+    transactions: u32,
     /// Number of requests of redis-benchmark.
     requests: u32,
 }
 
-// Many short rounds, because the speed differs from one start of the programs to the next by more than within a run.
-const FULL: Scale = Scale { rounds: 40, seconds: 1, requests: 600_000 };
-const QUICK: Scale = Scale { rounds: 1, seconds: 1, requests: 300_000 };
+const FULL: Scale = Scale { rounds: 300, transactions: 500, requests: 100_000 };
+const QUICK: Scale = Scale { rounds: 3, ..FULL };
 
 /// Target, relative to the same mapping without the fault.
 const SHARE: f64 = 0.97;
@@ -70,6 +74,45 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     );
     report::print_targets(&targets);
     Ok(())
+}
+
+/// Addresses of the two mappings.
+#[derive(Debug)]
+struct Addrs {
+    without: SocketAddr,
+    with: SocketAddr,
+}
+
+impl Addrs {
+    /// Starts fault-proxy, and waits until it listens.
+    fn start_ours(&self, upstream: &str, on: &str) -> Result<Daemon> {
+        let directory = TempDir::new()?;
+        let file = directory.path().join("bench.toml");
+        let Self { without, with } = self;
+        fs::write(
+            &file,
+            format!(
+                "control = \"off\"
+log-level = \"warn\"
+[[proxies]]
+name = \"without\"
+proxy = \"{without}={upstream}\"
+[[proxies]]
+name = \"with\"
+proxy = \"{with}={upstream}\"
+faults = [{{ type = \"lose-response\", on = \"{on}\" }}]
+"
+            ),
+        )?;
+        let file = file.to_str().context("the path of the temporary directory is not UTF-8")?;
+        let daemon = Daemon::spawn(&dist_directory()?.join("fault-proxy"), &["run", "--config", file], &[]);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(without).is_err() || TcpStream::connect(with).is_err() {
+            ensure!(Instant::now() < deadline, "fault-proxy does not listen: {}", daemon.stderr());
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(daemon)
+    }
 }
 
 /// Requests per second of one round.
@@ -110,30 +153,32 @@ impl Section {
                 (format!("psql://127.0.0.1:{}", postgres.port()), "ddl")
             }
         };
-        let with = format!("--control off --with-lose-response --lose-response-on {on}");
+        let addrs = Addrs { without: free_addr(), with: free_addr() };
+        let _ours = addrs.start_ours(&upstream, on)?;
         let mut rounds = Vec::with_capacity(scale.rounds);
         for round in 1..=scale.rounds {
             let mut rates = [0.0; 3];
-            // Start each round with another configuration.
+            // Start each round with another mapping.
             for turn in 0..rates.len() {
                 let which = (turn + round) % rates.len();
-                let flags = if which == 2 { &with } else { "--control off" };
-                let proxy = free_addr();
-                let _ours = start_ours(proxy, &upstream, flags)?;
-                let rate = self.rate(proxy.port(), scale)?;
-                eprintln!("{}: round {round} of {}, {flags}: {rate:.0}/s", self.label(), scale.rounds);
-                rates[which] = rate;
+                let addr = if which == 2 { addrs.with } else { addrs.without };
+                rates[which] = self.rate(addr.port(), scale)?;
             }
             let [without, again, with] = rates;
+            eprintln!(
+                "{}: round {round} of {}: {without:.0}/s and {again:.0}/s without, {with:.0}/s with",
+                self.label(),
+                scale.rounds
+            );
             rounds.push(Round { without, again, with });
         }
         Ok(rounds)
     }
 
     fn rate(self, port: u16, scale: &Scale) -> Result<f64> {
-        let seconds = scale.seconds.to_string();
+        let transactions = scale.transactions.to_string();
         let of_pgbench = |mode| {
-            let report = pgbench(port, &["-S", "-n", "-M", mode, "-c", "8", "-T", &seconds])?;
+            let report = pgbench(port, &["-S", "-n", "-M", mode, "-c", "8", "-t", &transactions])?;
             let tps = report.lines().find_map(|line| line.strip_prefix("tps = "));
             number(tps.and_then(|tps| tps.split(' ').next()), &report)
         };
