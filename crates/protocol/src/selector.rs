@@ -109,6 +109,11 @@ impl Selector {
         matches!(self.key, Key::Any) && self.kind.as_deref().is_some_and(of_kind)
     }
 
+    /// Returns false if it selects no request whose only kind is this one.
+    pub fn may_select(&self, kind: &str) -> bool {
+        self.kind.as_deref().is_none_or(|meant| meant.eq_ignore_ascii_case(kind))
+    }
+
     /// Returns true if it selects this request.
     pub fn matches(&self, request: &Request<'_>) -> bool {
         let is_of_kind = |kind: &str| request.kinds.iter().any(|each| each.eq_ignore_ascii_case(kind));
@@ -307,6 +312,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_selected_request_is_of_a_kind_that_may_be_selected(
+            selector in "(\\*|[a-cA-C]{1,2})( [ab*]{1,3})?",
+            kind in "[A-C]{1,2}",
+            key in "[ab]{0,3}",
+        ) {
+            let selector = Selector::parse(Protocol::Redis, &selector).expect("a selector");
+            let matches = selector.matches(&Request { number: 1, kinds: &[&kind], key: key.as_bytes() });
+            prop_assert!(selector.may_select(&kind) || !matches, "{} {} {}", selector, kind, key);
+            prop_assert!(selector.may_select(&kind) || !selector.text.starts_with('*'), "{} {}", selector, kind);
+        }
+
         #[test]
         fn a_pattern_fits_as_its_regular_expression(pattern in "[ab*]{0,8}", text in "[ab]{0,12}") {
             let regex = Regex::new(&format!("^{}$", pattern.replace('*', ".*"))).expect("valid");

@@ -32,6 +32,8 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.requests.next(&mut bytes, wanted)? {
             match step {
+                // Nothing follows from Describe, which most Executes have before them, and Flush.
+                Step::Whole { tag: b'D' | b'H', .. } => {}
                 Step::Whole { tag, offset, payload, rest, end } => {
                     session.begin_message(tag, offset, sink)?;
                     if !payload.is_empty() {

@@ -57,6 +57,8 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.responses.next(&mut bytes, wanted)? {
             match step {
+                // Nothing follows from these, of which the extended protocol has one or two for each Execute.
+                Step::Whole { tag, .. } if responds_to_preparation(tag) && !session.awaits_query() => {}
                 Step::Whole { tag, offset, payload, end, .. } => {
                     session.begin_response_message(tag, offset, sink)?;
                     session.response.read(tag, payload);
@@ -72,9 +74,14 @@ impl Psql {
     }
 }
 
+/// Returns true for messages that respond to Parse, Bind, Close and Describe. A simple query has RowDescription too.
+fn responds_to_preparation(tag: u8) -> bool {
+    matches!(tag, b'1' | b'2' | b'3' | b't' | b'T' | b'n')
+}
+
 /// Returns true for messages that come before the response to Execute, or do not come because it is skipped.
 fn precedes_execute(tag: u8) -> bool {
-    matches!(tag, b'1' | b'2' | b'3' | b't' | b'T' | b'n' | b'G' | b'Z')
+    responds_to_preparation(tag) || matches!(tag, b'G' | b'Z')
 }
 
 impl Response {
@@ -91,6 +98,11 @@ impl Response {
 }
 
 impl Session {
+    /// Returns true if the next response is that of a simple query or a function call.
+    fn awaits_query(&self) -> bool {
+        matches!(self.pending.front(), Some(Pending::Query(_)))
+    }
+
     fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
         if is_asynchronous(tag) {
             return Ok(());
@@ -119,7 +131,7 @@ impl Session {
                 emit(sink, offset, EventKind::ResponseBegins { request: *request });
             }
             // Before it closes a connection, a server may send an error that answers nothing.
-            None if !matches!(tag, b'1' | b'2' | b'3' | b't' | b'T' | b'n' | b'E') => {
+            None if !responds_to_preparation(tag) && tag != b'E' => {
                 return Err(other_protocol(offset));
             }
             _ => {}

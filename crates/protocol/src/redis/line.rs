@@ -71,13 +71,34 @@ impl Line {
 
 /// Returns the number that a line has after its first byte, and the length of the line with its line break, if the whole line is there
 /// and the number is not negative.
-pub(super) fn whole_number(line: &[u8]) -> Option<(i64, usize)> {
+///
+/// It is inlined, since it takes fewer instructions than a call with its results would.
+#[inline(always)]
+pub(super) fn whole_number(line: &[u8]) -> Option<(u64, usize)> {
+    let digit = |byte: u8| u64::from(byte.wrapping_sub(b'0'));
+    // Nearly all numbers are this short.
+    match *line {
+        [_, one, b'\r', b'\n', ..] if digit(one) < 10 => Some((digit(one), 4)),
+        [_, ten, one, b'\r', b'\n', ..] if digit(ten) < 10 && digit(one) < 10 => {
+            Some((10 * digit(ten) + digit(one), 5))
+        }
+        [_, hundred, ten, one, b'\r', b'\n', ..]
+            if digit(hundred) < 10 && digit(ten) < 10 && digit(one) < 10 =>
+        {
+            Some((100 * digit(hundred) + 10 * digit(ten) + digit(one), 6))
+        }
+        _ => whole_long_number(line),
+    }
+}
+
+#[inline(never)]
+fn whole_long_number(line: &[u8]) -> Option<(u64, usize)> {
     let mut number = 0;
     let mut end = 1;
     while let Some(byte @ b'0'..=b'9') = line.get(end)
         && end <= MAX_DIGITS
     {
-        number = 10 * number + i64::from(byte - b'0');
+        number = 10 * number + u64::from(byte - b'0');
         end += 1;
     }
     let is_whole = end > 1 && line.get(end..end + LINE_BREAK.len()) == Some(&LINE_BREAK);

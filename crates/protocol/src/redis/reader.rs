@@ -169,7 +169,7 @@ impl Commands {
             if let Some((number, length)) = whole_number(bytes) {
                 *bytes = &bytes[length..];
                 self.offset += length as u64;
-                return Ok(Some(number));
+                return Ok(Some(number.cast_signed()));
             }
         }
         let (taken, is_complete) = self.line.read(bytes);
@@ -195,23 +195,26 @@ pub(super) struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     /// Reads the command at the beginning. Returns its arguments and the bytes behind it, if all of it is there.
+    ///
+    /// This function is not inlined, so that the registers suffice for it.
+    #[inline(never)]
     fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         if bytes.first() != Some(&b'*') {
             return None;
         }
         let (count, length) = whole_number(bytes)?;
-        let count = u64::try_from(count).ok().filter(|count| (1..=MAX_ARGUMENTS).contains(count))?;
-        let bytes = &bytes[length..];
+        let count = Some(count).filter(|count| (1..=MAX_ARGUMENTS).contains(count))?;
         let mut first = [&[][..]; 2];
-        let mut behind = bytes;
+        let mut end = length;
         for index in 0..usize::try_from(count).ok()? {
-            let (argument, rest) = whole_argument(behind)?;
+            let argument;
+            (argument, end) = whole_argument(bytes, end)?;
             if let Some(place) = first.get_mut(index) {
                 *place = argument;
             }
-            behind = rest;
         }
-        Some((Self { count, first, bytes }, behind))
+        let (bytes, behind) = bytes.split_at(end);
+        Some((Self { count, first, bytes: &bytes[length..] }, behind))
     }
 
     /// Returns the argument with this index: 0 is the name of the command.
@@ -220,21 +223,28 @@ impl<'a> Arguments<'a> {
         if let Some(argument) = self.first.get(index) {
             return Some(argument);
         }
-        let mut bytes = self.bytes;
+        let mut at = 0;
         for _ in 0..index {
-            bytes = whole_argument(bytes)?.1;
+            at = whole_argument(self.bytes, at)?.1;
         }
-        Some(whole_argument(bytes)?.0)
+        Some(whole_argument(self.bytes, at)?.0)
     }
 }
 
-/// Returns the argument at the beginning, and the bytes behind it, if all of it is there.
-fn whole_argument(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Returns the argument at this place, and the place behind it, if all of it is there.
+#[inline(always)]
+fn whole_argument(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let bytes = bytes.get(at..)?;
     if bytes.first() != Some(&b'$') {
         return None;
     }
     let (length, begin) = whole_number(bytes)?;
-    let length = u64::try_from(length).ok().filter(|length| *length <= MAX_BULK)?;
-    let (argument, behind) = bytes[begin..].split_at_checked(usize::try_from(length).ok()?)?;
-    Some((argument, behind.get(LINE_BREAK..)?))
+    if length > MAX_BULK {
+        return None;
+    }
+    let end = begin + usize::try_from(length).ok()?;
+    if bytes.len() < end + LINE_BREAK {
+        return None;
+    }
+    Some((&bytes[begin..end], at + end + LINE_BREAK))
 }

@@ -39,11 +39,14 @@ struct Name {
 
 impl Name {
     /// Sets the name that was sent. Returns `None` if it cannot be one.
+    #[inline]
     fn set(&mut self, text: &[u8]) -> Option<()> {
         let text = &text[..text.len().min(MAX_NAME)];
-        if text == self.sent {
-            return Some(());
-        }
+        if text == self.sent { Some(()) } else { self.set_other(text) }
+    }
+
+    #[inline(never)]
+    fn set_other(&mut self, text: &[u8]) -> Option<()> {
         if !text.iter().all(u8::is_ascii_graphic) {
             return None;
         }
@@ -108,6 +111,7 @@ impl Command {
         }
     }
 
+    #[inline]
     fn set_name(&mut self, text: &[u8]) -> Result<(), Opaque> {
         self.name.set(text).ok_or(other_protocol(self.begin))
     }

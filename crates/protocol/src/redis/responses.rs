@@ -80,12 +80,11 @@ impl Responses {
                     // Nearly all replies are of this kind.
                     Some(length) => {
                         let is_queued = bytes[..length] == *b"+QUEUED\r\n";
-                        let reply = if is_queued { Reply::Queued } else { Reply::Success };
-                        self.message = Message { begin: self.offset, reply, ..Message::default() };
+                        let outcome = if is_queued { Outcome::Queued } else { Outcome::Success };
+                        self.message.begin = self.offset;
                         self.begin_response(session, sink)?;
                         self.offset += length as u64;
-                        self.open = 1;
-                        self.end_value(session, sink)?;
+                        self.end_response(outcome, session, sink);
                         length
                     }
                     None => {
@@ -131,6 +130,8 @@ impl Responses {
     fn whole_reply(&self, bytes: &[u8], session: &Session) -> Option<usize> {
         match bytes[0] {
             _ if self.open > 0 || session.is_subscribed => None,
+            // It is the most frequent reply.
+            b'+' if bytes.starts_with(b"+OK\r\n") => Some(5),
             b'+' | b':' => {
                 let end = memchr(b'\n', bytes)?;
                 (bytes[end - 1] == b'\r').then_some(end + 1)
@@ -254,16 +255,21 @@ impl Responses {
             }
             session.subscriptions.pop_front();
         }
-        session.answered = request;
-        self.has_begun = false;
+        let line = self.line;
         let outcome = match self.message.reply {
             Reply::Success => Outcome::Success,
-            Reply::Failure => Outcome::Failure(code(&self.line)),
+            Reply::Failure => Outcome::Failure(code(&line)),
             Reply::Null => Outcome::Null,
             Reply::Queued => Outcome::Queued,
         };
-        emit(sink, self.offset, EventKind::ResponseEnds { request, outcome });
+        self.end_response(outcome, session, sink);
         Ok(())
+    }
+
+    fn end_response(&mut self, outcome: Outcome<'_>, session: &mut Session, sink: Sink<'_>) {
+        session.answered += 1;
+        self.has_begun = false;
+        emit(sink, self.offset, EventKind::ResponseEnds { request: session.answered, outcome });
     }
 }
 
