@@ -174,6 +174,7 @@ impl Requests {
                 open.lose(request);
             }
         }
+        open.forget_done();
     }
 
     /// Bytes that had passed were written. Reads the time once if they end a response, and otherwise not.
@@ -188,6 +189,7 @@ impl Requests {
                 Direction::ToDownstream => open.deliver(request, *now),
             }
         }
+        open.forget_done();
         open.publish();
     }
 

@@ -67,8 +67,8 @@ pub(super) struct NewCounts {
     pub(super) forwarded: u64,
     pub(super) answered: u64,
     delivered: u64,
-    /// How long each of the delivered ones took: the responses of a pipeline are often written together.
-    duration: Duration,
+    /// How many nanoseconds each of the delivered ones took: the responses of a pipeline are often written together.
+    duration: u64,
 }
 
 impl RequestCounters {
@@ -129,8 +129,8 @@ impl KindCounters {
         }
     }
 
-    /// Counts a request whose response was delivered after this time.
-    pub(super) fn deliver(&self, new: &mut NewCounts, duration: Duration) {
+    /// Counts a request whose response was delivered after this number of nanoseconds.
+    pub(super) fn deliver(&self, new: &mut NewCounts, duration: u64) {
         if new.delivered > 0 && new.duration != duration {
             self.add(new);
         }
@@ -152,7 +152,7 @@ impl KindCounters {
             }
         }
         if delivered > 0 {
-            self.duration.record_each(duration, delivered);
+            self.duration.record_each(Duration::from_nanos(duration), delivered);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fault_proxy_protocol::{Outcome, Request};
 
 use super::count::{KindCounters, NewCounts, RequestCounters, add_one};
+use crate::journal::nanos;
 
 /// Maximum number of kinds that a session counts separately, the number of bits of a set.
 const MAX_KINDS: usize = 64;
@@ -19,13 +20,18 @@ pub(super) struct OpenRequests {
     first: u64,
     /// The kinds of the session's requests.
     kinds: Vec<(Arc<KindCounters>, NewCounts)>,
+    /// Position of the kind of the last request.
+    last_kind: usize,
 }
+
+/// Set of kinds, as bits at their positions.
+pub(super) type KindSet = u64;
 
 #[derive(Debug, Clone, Copy)]
 struct OpenRequest {
-    /// Bit set of the positions of its kinds.
-    kinds: u64,
-    begun: Duration,
+    kinds: KindSet,
+    /// In nanoseconds.
+    begun: u64,
     executed: Executed,
     /// The proxy responds to it.
     is_injected: bool,
@@ -58,21 +64,40 @@ impl Executed {
 }
 
 impl OpenRequests {
-    /// Adds the next request.
-    pub(super) fn begin(&mut self, counters: &RequestCounters, now: Duration, request: &Request<'_>) {
+    /// Adds the next request. Returns its kinds.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        counters: &RequestCounters,
+        now: Duration,
+        request: &Request<'_>,
+    ) -> KindSet {
         let kinds = request.kinds.iter().fold(0, |set, kind| set | 1 << self.position(counters, kind));
         if self.open.is_empty() {
             self.first = request.number;
         }
         self.open.push_back(OpenRequest {
             kinds,
-            begun: now,
+            begun: nanos(now),
             executed: Executed::Nothing,
             is_injected: false,
             is_forwarded: false,
             is_done: false,
         });
         self.count(kinds, |_, new| new.requests += 1);
+        kinds
+    }
+
+    /// Returns the number of kinds.
+    pub(super) fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Returns those kinds of which `is_meant` is true.
+    pub(super) fn kinds_where(&self, is_meant: impl Fn(&str) -> bool) -> KindSet {
+        // The last place may be that of several kinds.
+        let kinds = self.kinds.iter().take(MAX_KINDS - 1).enumerate();
+        kinds.fold(0, |set, (place, (counters, _))| set | (u64::from(is_meant(&counters.kind)) << place))
     }
 
     /// Further kinds of the last request are known.
@@ -89,7 +114,17 @@ impl OpenRequests {
         self.first + self.open.len() as u64 <= request + 1
     }
 
+    /// Returns the position of a kind. It is most often that of the request before.
+    #[inline]
     fn position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
+        if self.kinds.get(self.last_kind).is_none_or(|(counters, _)| *counters.kind != *kind) {
+            self.last_kind = self.find_position(counters, kind);
+        }
+        self.last_kind
+    }
+
+    #[inline(never)]
+    fn find_position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
         let known = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
         known.unwrap_or_else(|| {
             if self.kinds.len() < MAX_KINDS {
@@ -125,10 +160,10 @@ impl OpenRequests {
             let kinds = open.kinds;
             self.count(kinds, |_, new| new.forwarded += 1);
         }
-        self.forget_done();
     }
 
     /// The upstream has sent the response.
+    #[inline]
     pub(super) fn answer(&mut self, request: u64, outcome: Outcome<'_>) {
         let Some(open) = self.get(request).filter(|open| !open.is_injected) else { return };
         open.executed = match outcome {
@@ -166,33 +201,27 @@ impl OpenRequests {
     }
 
     /// The response was written to the client.
+    #[inline]
     pub(super) fn deliver(&mut self, request: u64, now: Duration) {
-        if let Some(open) = self.finish(request)
-            && !open.is_injected
-        {
-            let duration = now.saturating_sub(open.begun);
-            self.count(open.kinds, |counters, new| counters.deliver(new, duration));
+        let Some(open) = self.get(request).filter(|open| !open.is_done) else { return };
+        open.is_done = true;
+        if !open.is_injected {
+            let (kinds, duration) = (open.kinds, nanos(now).saturating_sub(open.begun));
+            self.count(kinds, |counters, new| counters.deliver(new, duration));
         }
-        self.forget_done();
     }
 
     /// The response was dropped.
     pub(super) fn lose(&mut self, request: u64) {
-        if let Some(open) = self.finish(request) {
+        if let Some(open) = self.get(request).filter(|open| !open.is_done) {
+            open.is_done = true;
+            let open = *open;
             self.count_unconfirmed(&open);
         }
-        self.forget_done();
     }
 
-    /// Returns a request that is done now.
-    fn finish(&mut self, request: u64) -> Option<OpenRequest> {
-        let open = self.get(request).filter(|open| !open.is_done)?;
-        open.is_done = true;
-        Some(*open)
-    }
-
-    /// An upstream may respond before it has received the request.
-    fn forget_done(&mut self) {
+    /// Forgets requests that are done. An upstream may respond before it has received the request.
+    pub(super) fn forget_done(&mut self) {
         let is_over = |open: &OpenRequest| open.is_done && (open.is_forwarded || open.is_injected);
         while self.open.front().is_some_and(is_over) {
             self.open.pop_front();

@@ -15,20 +15,37 @@ use crate::pipeline::plan::PlanEntry;
 
 impl State {
     /// A request begins at the offset.
+    #[inline(never)]
     pub(super) fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
-        self.open.begin(&self.proxy.requests, now, request);
+        let kinds = self.open.begin(&self.proxy.requests, now, request);
         self.in_group += 1;
+        if self.classified != self.open.kinds() {
+            self.classify_kinds();
+        }
         if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
             // The request is in a group of messages that fails before it.
             return;
         }
-        self.select_faults(now, offset, request, |_, on| on.matches(request));
+        // Nearly all requests are of kinds that no fault selects.
+        if kinds & !self.unselected != 0 {
+            self.select_faults(now, offset, request, |_, on| on.matches(request));
+        }
         if self.holds_requests {
             self.foresee_status(request);
         }
     }
 
+    /// Finds out which kinds no fault of the plan selects.
+    #[cold]
+    fn classify_kinds(&mut self) {
+        let selectors = || self.plan.iter().filter_map(|entry| entry.on.as_ref());
+        self.unselected = self.open.kinds_where(|kind| !selectors().any(|on| on.may_select(kind)));
+        self.classified = self.open.kinds();
+    }
+
+    // Few requests need this function and the next one. They are not inlined, so that those that do not stay fast.
     /// Sets the status of PostgreSQL behind a request that the server has not executed yet.
+    #[inline(never)]
     fn foresee_status(&mut self, request: &Request<'_>) {
         let has = |kind: &str| request.kinds.contains(&kind);
         let is_replaced = || {
@@ -61,6 +78,7 @@ impl State {
     }
 
     /// Lets the faults of the plan act on a request that are meant to.
+    #[inline(never)]
     fn select_faults(
         &mut self,
         now: Duration,

@@ -11,7 +11,7 @@ use fault_proxy_protocol::{Event, EventKind, Framer, OpaqueReason, Outcome, Prot
 use tracing::warn;
 
 use super::Output;
-use super::open::OpenRequests;
+use super::open::{KindSet, OpenRequests};
 use super::pending::{Pending, PendingFaults};
 use super::response::Response;
 use super::rule::{Moment, Part, RequestAction};
@@ -33,6 +33,9 @@ pub(super) struct State {
     pub(super) context: Arc<SessionContext>,
     pub(super) plan: Plan,
     version: u64,
+    /// Kinds that no fault of the plan selects, among this number of kinds.
+    pub(super) unselected: KindSet,
+    pub(super) classified: usize,
     /// A fault may act on requests before they are forwarded.
     pub(super) holds_requests: bool,
     /// One for each [`Direction`].
@@ -80,6 +83,8 @@ impl State {
         Self {
             protocol,
             version,
+            unselected: 0,
+            classified: 0,
             holds_requests: holds_requests(&plan),
             plan,
             proxy,
@@ -120,6 +125,7 @@ impl State {
             self.version = version;
             self.plan = self.proxy.plan();
             self.holds_requests = holds_requests(&self.plan);
+            self.classified = 0;
             // A removed fault releases its data.
             let plan = &self.plan;
             let is_removed = |entry: &Arc<PlanEntry>| !plan.iter().any(|other| Arc::ptr_eq(entry, other));
@@ -127,18 +133,30 @@ impl State {
         }
     }
 
-    pub(super) fn on_request(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
+    /// Reads an event of the stream of requests. Those of requests that no fault acts on come first, since most are of these.
+    #[inline]
+    pub(super) fn on_request(&mut self, now: Duration, event: Event<'_>) {
+        match event.kind {
+            EventKind::RequestBegins(request) if !self.is_closing => {
+                self.begin(now, event.offset, &request);
+                self.act(Direction::ToUpstream, now, request.number, |rule| {
+                    (rule.at == Moment::BeforeForward).then_some(event.offset)
+                });
+            }
+            EventKind::RequestEnds { request, .. } if self.acting.is_none() && !self.is_closing => {
+                self.stream(Direction::ToUpstream).push_end(event.offset, request);
+            }
+            _ => self.on_other_request_event(now, event),
+        }
+    }
+
+    #[inline(never)]
+    fn on_other_request_event(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
         match kind {
             EventKind::Opaque(reason) => self.on_opaque(Direction::ToUpstream, offset, reason),
             _ if self.is_closing => {}
             EventKind::HeadEnds { request, persistence, expects_continue } => {
                 self.end_head(request, persistence, expects_continue);
-            }
-            EventKind::RequestBegins(request) => {
-                self.begin(now, offset, &request);
-                self.act(Direction::ToUpstream, now, request.number, |rule| {
-                    (rule.at == Moment::BeforeForward).then_some(offset)
-                });
             }
             EventKind::KindsFound(request) => self.find_kinds(now, offset, &request),
             EventKind::GroupEnds => {
@@ -161,7 +179,26 @@ impl State {
         }
     }
 
-    pub(super) fn on_response(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
+    /// Reads an event of the stream of responses. Those of requests that no fault acts on come first, since most are of these.
+    #[inline]
+    pub(super) fn on_response(&mut self, now: Duration, event: Event<'_>) {
+        match event.kind {
+            EventKind::ResponseBegins { .. } | EventKind::PartEnds { .. } if self.acting.is_none() => {}
+            EventKind::ResponseEnds { request, outcome } if self.acting.is_none() => {
+                self.count_answer(event.offset, request, outcome);
+            }
+            _ => self.on_other_response_event(now, event),
+        }
+    }
+
+    fn count_answer(&mut self, offset: u64, request: u64, outcome: Outcome<'_>) {
+        self.stream(Direction::ToDownstream).push_end(offset, request);
+        self.open.answer(request, outcome);
+        self.ended = request;
+    }
+
+    #[inline(never)]
+    fn on_other_response_event(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
         let to_client = Direction::ToDownstream;
         match kind {
             EventKind::ResponseBegins { request } => self.act(to_client, now, request, |rule| {
@@ -214,10 +251,8 @@ impl State {
     }
 
     fn end_response(&mut self, now: Duration, offset: u64, request: u64, outcome: Outcome<'_>) {
-        self.stream(Direction::ToDownstream).push_end(offset, request);
+        self.count_answer(offset, request, outcome);
         self.stream(Direction::ToDownstream).end_steps(request, offset);
-        self.open.answer(request, outcome);
-        self.ended = request;
         self.end_replaced(offset);
         while let Some(pending) = self.acting.as_mut().and_then(|acting| acting.pending.next_up_to(request)) {
             let Some(rule) = pending.rule() else { continue };

@@ -15,12 +15,26 @@ use crate::shared::SessionEnd;
 
 impl State {
     /// Lets the faults of a request act whose offset is known now.
+    #[inline]
     pub(super) fn act(
         &mut self,
         direction: Direction,
         now: Duration,
         request: u64,
         offset: impl Fn(&RequestFault) -> Option<u64>,
+    ) {
+        if self.acting.is_some() {
+            self.act_on_due(direction, now, request, &offset);
+        }
+    }
+
+    #[inline(never)]
+    fn act_on_due(
+        &mut self,
+        direction: Direction,
+        now: Duration,
+        request: u64,
+        offset: &dyn Fn(&RequestFault) -> Option<u64>,
     ) {
         let Some(acting) = &self.acting else { return };
         let due = acting.pending.of(request).filter_map(|pending| {

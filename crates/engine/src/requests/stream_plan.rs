@@ -29,9 +29,10 @@ pub(super) struct StreamPlan {
     passed: u64,
     written: u64,
     /// Ends of messages that were not written, and their requests: first those that have passed, with the number of passed bytes at the
-    /// end, then the others, with their offsets.
+    /// end, then the others, with their offsets. As long as all bytes have passed, and no others, the two numbers are the same.
     ends: VecDeque<(u64, u64)>,
-    passed_ends: usize,
+    /// Number of the former, once bytes were dropped or inserted.
+    passed_ends: Option<usize>,
 }
 
 /// A step of a fault at an offset.
@@ -191,7 +192,10 @@ impl StreamPlan {
     pub(super) fn take_step(&mut self) -> Option<Step> {
         let step = self.steps.pop_front()?;
         match step.action {
-            StepAction::Drop => self.drops += 1,
+            StepAction::Drop => {
+                self.count_passed_ends();
+                self.drops += 1;
+            }
             StepAction::Resume => self.drops = self.drops.saturating_sub(1),
             StepAction::Limit { rate, since } => {
                 self.limit = Some(Box::new(Limit { rate, since, passed: 0 }));
@@ -204,6 +208,7 @@ impl StreamPlan {
 
     /// From here on, all bytes are dropped.
     pub(super) fn drop_rest(&mut self) {
+        self.count_passed_ends();
         self.is_stalled = true;
         self.steps.clear();
     }
@@ -236,25 +241,33 @@ impl StreamPlan {
         if let Some(limit) = &mut self.limit {
             limit.passed += len;
         }
-        while let Some((end, _)) =
-            self.ends.get_mut(self.passed_ends).filter(|(end, _)| *end <= self.position)
-        {
+        let Some(passed_ends) = &mut self.passed_ends else { return };
+        while let Some((end, _)) = self.ends.get_mut(*passed_ends).filter(|(end, _)| *end <= self.position) {
             *end = self.passed - (self.position - *end);
-            self.passed_ends += 1;
+            *passed_ends += 1;
         }
+    }
+
+    /// From here on, the numbers of passed bytes are not the offsets.
+    fn count_passed_ends(&mut self) {
+        let position = self.position;
+        let ends = &self.ends;
+        self.passed_ends.get_or_insert_with(|| ends.partition_point(|(end, _)| *end <= position));
     }
 
     /// Returns the request of the next message that was dropped with its end.
     pub(super) fn next_dropped(&mut self) -> Option<u64> {
-        let (end, request) = *self.ends.get(self.passed_ends)?;
+        let passed_ends = self.passed_ends?;
+        let (end, request) = *self.ends.get(passed_ends)?;
         if end > self.position {
             return None;
         }
-        self.ends.remove(self.passed_ends);
+        self.ends.remove(passed_ends);
         Some(request)
     }
 
     pub(super) fn on_inserted(&mut self, len: usize) {
+        self.count_passed_ends();
         self.passed += len as u64;
     }
 
@@ -268,11 +281,14 @@ impl StreamPlan {
 
     /// Returns the request of the next message that was written with its end.
     pub(super) fn next_written(&mut self) -> Option<u64> {
-        let (end, request) = *self.ends.front().filter(|_| self.passed_ends > 0)?;
+        let (end, request) = *self.ends.front()?;
         if end > self.written {
             return None;
         }
-        self.passed_ends -= 1;
+        if let Some(passed_ends) = &mut self.passed_ends {
+            // Messages that are held have offsets, which may be lower.
+            *passed_ends = passed_ends.checked_sub(1)?;
+        }
         self.ends.pop_front();
         Some(request)
     }

@@ -1,3 +1,4 @@
+mod counts;
 mod http;
 mod moments;
 mod pieces;
