@@ -40,7 +40,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::args::{Given, names_flag, parse_from, unknown_variables, usage, with_sources};
+use proxy_cli::args::{Given, names_flag, parse_from, usage, warn_about_unknown_variables, with_sources};
 use proxy_cli::completion;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
@@ -175,9 +175,7 @@ fn prepare_again(journal: &Path, log: &Given<LogArgs>) -> Result<(Prepared, Comp
 
 fn resolve(config: Config) -> Result<Prepared> {
     let log = Log::init(&config.log)?;
-    for unknown in unknown_variables(&Cli::command(), VARIABLES, variable_for) {
-        warn!("{unknown}");
-    }
+    warn_about_unknown_variables(&Cli::command(), VARIABLES, variable_for);
     let file = config.proxies_file();
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;

@@ -342,7 +342,11 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     match listen_for(control) {
         Ok(listeners) => Ok(Some(listeners)),
         Err(error) if control.is_default && settings.has_proxies() => {
-            warn!("no control API: {error:#}; set another port with --control, or --control off");
+            warn!(
+                control = %control.addr,
+                error = %format_args!("{error:#}"),
+                "no control API: {error:#}; set another port with --control, or --control off"
+            );
             Ok(None)
         }
         Err(error) => Err(error),

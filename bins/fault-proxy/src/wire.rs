@@ -135,7 +135,8 @@ fn server_tls(tls: Option<&ListenerTls>, bind: IpAddr) -> Result<Option<ServerTl
     match copy {
         Some(path) => {
             fs::write(path, pem).with_context(|| format!("--tls-self-signed={}", path.display()))?;
-            info!("clients can trust {}", path.display());
+            let path = path.display();
+            info!(%path, "clients can trust {path}");
         }
         None => {
             info!(

@@ -8,6 +8,7 @@ use std::process::exit;
 use clap::builder::{OsStr as ClapStr, Resettable};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
+use tracing::warn;
 
 use crate::commands::{Common, health_at};
 use crate::completion;
@@ -232,14 +233,10 @@ fn with_hint(error: &mut Error, hints: &[Hint]) -> bool {
     false
 }
 
-/// Returns a warning for each variable that is set, begins with this prefix and does not belong to a flag of the command.
+/// Logs a warning for each variable that is set, begins with this prefix and does not belong to a flag of the command.
 ///
 /// `alias` returns the variable that a name without its prefix means, for names that are not similar to that variable.
-pub fn unknown_variables(
-    command: &Command,
-    prefix: &str,
-    alias: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
+pub fn warn_about_unknown_variables(command: &Command, prefix: &str, alias: impl Fn(&str) -> Option<String>) {
     let mut commands = vec![command];
     let mut args = Vec::new();
     while let Some(command) = commands.pop() {
@@ -256,16 +253,16 @@ pub fn unknown_variables(
     unknown.sort();
     // With the prefix, all names would be similar.
     let names = || known.iter().filter_map(|name| name.strip_prefix(prefix));
-    let warning = |name: String| {
+    for name in unknown {
         let rest = name.strip_prefix(prefix).unwrap_or_default();
         let flag = rest.to_lowercase().replace('_', "-");
         let of_flag = args.iter().filter(|arg| arg.get_long() == Some(&flag)).find_map(variable);
         let meant = of_flag
             .or_else(|| alias(rest))
             .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));
-        format!("the variable {name} is unknown{}", did_you_mean(meant.as_deref()))
-    };
-    unknown.into_iter().map(warning).collect()
+        let hint = did_you_mean(meant.as_deref());
+        warn!(variable = name, meant, "the variable {name} is unknown{hint}");
+    }
 }
 
 /// Returns true if Kubernetes or Docker sets the variable for a service with the name of the program.

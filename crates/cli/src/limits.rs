@@ -17,6 +17,9 @@ pub fn max_sessions(asked: Option<u32>) -> usize {
     let sessions = asked.map_or(possible, u64::from);
     if sessions > possible {
         warn!(
+            max_sessions = sessions,
+            open_files = descriptors,
+            possible_sessions = possible,
             "--max-sessions {sessions} is more than the {descriptors} open files allowed can hold ({possible})"
         );
     }

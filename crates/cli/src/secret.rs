@@ -33,7 +33,8 @@ impl From<String> for Secret {
 /// Warns about a file with a secret that every user of this machine may read.
 pub fn warn_if_shared(path: &Path) {
     if fs::metadata(path).is_ok_and(|metadata| is_readable_by_all(&metadata)) {
-        warn!("{0}: every user of this machine may read this secret: chmod o= {0}", path.display());
+        let path = path.display();
+        warn!(%path, "{path}: every user of this machine may read this secret: chmod o= {path}");
     }
 }
 

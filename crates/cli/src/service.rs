@@ -13,7 +13,7 @@ pub fn stopping() {
 #[cfg(all(target_os = "linux", not(portable)))]
 fn notify(state: &str) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
-        tracing::warn!("cannot notify the service manager: {error}");
+        tracing::warn!(%error, "cannot notify the service manager: {error}");
     }
 }
 

@@ -188,7 +188,7 @@ async fn relay_all(mut shares: mpsc::Receiver<WorkerJob>, timers: &Timers, shutd
         let timers = timers.clone();
         relays.spawn(async move {
             if let Err(error) = relay(share, timers).await {
-                error!("cannot relay: {error:#}");
+                error!(error = %format_args!("{error:#}"), "cannot relay: {error:#}");
             }
         });
     }

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result, anyhow};
 use clap::{Args, Parser};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{Checked, Program};
 use proxy_cli::args::{self, NATS_PROXY};
@@ -36,9 +36,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
         let (config, log, file) = load(cli)?;
         let log = Log::init(&log)?;
         for prefix in [NATS_PROXY, "FAULT_"] {
-            for unknown in args::unknown_variables(&args::nats_command::<Cli>(), prefix, |_| None) {
-                warn!("{unknown}");
-            }
+            args::warn_about_unknown_variables(&args::nats_command::<Cli>(), prefix, |_| None);
         }
         if let Some(file) = file {
             debug!(file = %file.display(), "settings file read");

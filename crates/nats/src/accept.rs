@@ -90,7 +90,9 @@ impl NatsAccept {
         let Message { subject, reply, payload, headers, length, .. } = message;
         let inner = &self.tunnels.inner;
         let ignored = |why: &dyn fmt::Display| {
-            inner.bad_messages.warn(Some(&*subject), |times| format!("dropped {times} on {subject}: {why}"));
+            inner
+                .bad_messages
+                .warn(Some(&*subject), why, |times| format!("dropped {times} on {subject}: {why}"));
         };
         let Some(reply) = reply else {
             ignored(&"a request without a reply subject");
@@ -112,7 +114,9 @@ impl NatsAccept {
                 if let Some(unable) = unable {
                     inner.link.permissions().suspect(unable, &report);
                 }
-                inner.refused.warn(None, |times| format!("{times} reported a client's problem: {report}"));
+                inner
+                    .refused
+                    .warn(None, &report, |times| format!("{times} reported a client's problem: {report}"));
             }
             answer(reply, None).refuse("the request was a check".to_owned(), Scope::All);
             return None;
@@ -179,7 +183,10 @@ impl NatsAccept {
     }
 
     fn refuse_here(&self, answer: Responder, reason: String) {
-        self.tunnels.inner.refused.warn(None, |times| format!("refused {times}, the last because {reason}"));
+        self.tunnels
+            .inner
+            .refused
+            .warn(None, &reason, |times| format!("refused {times}, the last because {reason}"));
         answer.refuse(reason, Scope::ThisServer);
     }
 

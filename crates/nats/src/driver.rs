@@ -110,8 +110,9 @@ impl Driver {
             core.no_responders(now);
         } else if let Err(error) = core.receive(now, message.payload) {
             let subject = &self.shared.subjects.local;
-            self.bad_messages
-                .warn(Some(subject.as_str()), |times| format!("dropped {times} on {subject}: {error}"));
+            self.bad_messages.warn(Some(subject.as_str()), &error, |times| {
+                format!("dropped {times} on {subject}: {error}")
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Rate limits for log lines that any client could otherwise cause in large numbers.
 
+use std::fmt;
 use std::time::Duration;
 
 use fault_proxy_relay::Throttle;
@@ -33,11 +34,16 @@ pub(crate) struct MessageWarnings(Throttle);
 
 impl MessageWarnings {
     /// Logs `line`, which gets the number of messages in words: `a message`, `7 messages`. `subject` is the subject of
-    /// the last one.
-    pub(crate) fn warn(&self, subject: Option<&str>, line: impl FnOnce(&str) -> String) {
+    /// the last one, and `reason` says why it is invalid or refused.
+    pub(crate) fn warn(
+        &self,
+        subject: Option<&str>,
+        reason: &dyn fmt::Display,
+        line: impl FnOnce(&str) -> String,
+    ) {
         if let Some(count) = self.0.pass(Instant::now(), "") {
             let times = if count == 1 { "a message".to_owned() } else { format!("{count} messages") };
-            warn!(count, subject, "{}", line(&times));
+            warn!(count, subject, %reason, "{}", line(&times));
         }
     }
 }

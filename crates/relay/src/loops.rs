@@ -163,7 +163,7 @@ impl ProxyPort {
 
 fn warn_about_loop(count: u64, problem: &str) {
     // Without the span of the session: the suppressed warnings may concern sessions of other proxies.
-    warn!(parent: None, count, "connection loop closed: {problem}; change one of their upstreams");
+    warn!(parent: None, count, reason = problem, "connection loop closed: {problem}; change one of their upstreams");
 }
 
 impl State {

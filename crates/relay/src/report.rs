@@ -47,7 +47,7 @@ impl Failures {
         match (downstream_end, upstream_end) {
             // The loop detector has already logged the first session of the loop.
             (_, CloseReason::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
-                debug!("client reset: {reason}")
+                debug!(reason, "client reset: {reason}")
             }
             (CloseReason::NotOpened(reason), _) => self.turned_away.warn(reason, fields),
             (_, CloseReason::NotOpened(reason)) => {

@@ -80,7 +80,7 @@ impl Settings {
             for ConfiguredFault { fault, .. } in &proxy.faults {
                 if let Some(reason) = idle_reason(fault, self.duration) {
                     let (proxy, fault) = (&proxy.label, &fault.name);
-                    warn!(proxy, fault, "fault never acts: {reason}");
+                    warn!(proxy, fault, reason, "fault never acts: {reason}");
                 }
             }
         }

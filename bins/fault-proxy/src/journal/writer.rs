@@ -60,19 +60,23 @@ impl Writer {
         settings: S,
         signals: &Signals,
     ) -> Result<Self> {
-        let name = format!("--journal {}", path.display());
+        let (file, name) = (path.to_owned(), format!("--journal {}", path.display()));
         let header = serde_json::to_string(&Header { journal: FORMAT, seed, settings })?;
         let path = path.to_owned();
         let create =
             move || File::create(path).and_then(|mut file| writeln!(file, "{header}").map(|()| file));
-        let notice = || warn!("{name} is blocked: the run starts when something reads from it");
-        let file = open_blocking(create, notice, || signals.have_come()).with_context(|| name.clone())?;
+        let notice = || {
+            let path = file.display();
+            warn!(flag = "--journal", %path, "{name} is blocked: the run starts when something reads from it");
+        };
+        let journal = open_blocking(create, notice, || signals.have_come()).with_context(|| name.clone())?;
         let (sender, decisions) = sync_channel(QUEUE);
         let written = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&written);
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
-            write(&decisions, file, &count).inspect_err(|error| {
-                error!("{name}: {error}: further decisions are not recorded");
+            write(&decisions, journal, &count).inspect_err(|error| {
+                let path = file.display();
+                error!(flag = "--journal", %path, %error, "{name}: {error}: further decisions are not recorded");
             })
         })?;
         let recorded = Arc::new(AtomicU64::new(0));

@@ -39,8 +39,12 @@ impl ReportFiles {
         let create = |flag: &str, path: &Option<PathBuf>| -> Result<Option<OpenFile>> {
             let Some(path) = path.clone() else { return Ok(None) };
             let name = format!("{flag} {}", path.display());
-            let notice = || warn!("{name} is blocked: the run starts when something reads from it");
-            let file = open_blocking(move || File::create(path), notice, || signals.have_come());
+            let file = path.clone();
+            let notice = || {
+                let path = path.display();
+                warn!(flag, %path, "{name} is blocked: the run starts when something reads from it");
+            };
+            let file = open_blocking(move || File::create(file), notice, || signals.have_come());
             Ok(Some(OpenFile { file: file.with_context(|| name.clone())?, name }))
         };
         let report = create("--report", &options.report)?;

@@ -42,7 +42,7 @@ impl View {
         let mut display = match opened {
             Ok(display) => display,
             Err(error) => {
-                warn!("no view: {error:#}");
+                warn!(error = %format_args!("{error:#}"), "no view: {error:#}");
                 return None;
             }
         };

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -103,6 +104,44 @@ fn json_has_the_data_of_each_record_as_fields() {
     ] {
         let is_it =
             |record: &&Value| record["message"].as_str().is_some_and(|text| text.starts_with(message));
+        let record = records.iter().find(is_it).unwrap_or_else(|| panic!("{message}: {records:?}"));
+        for (name, value) in fields.as_object().expect("an object") {
+            assert_eq!(&record[name], value, "{record}");
+        }
+    }
+}
+
+#[test]
+fn json_has_the_data_of_warnings_as_fields() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = directory.path().join("proxy.pem");
+    let copy = format!("--tls-self-signed={}", utf8(&pem));
+    let key = directory.path().join("key.pem");
+    let certificates = Certificates::generate();
+    fs::copy(certificates.client_key(), &key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let mapping = format!("{}=https://127.0.0.1:1", free_port());
+    let args = ["run", "--no-ui", "--proxy", &mapping, "--duration", "100ms", "--log-format", "json"];
+    let sizes = ["--max-sessions", "4000000000", &copy];
+    let identity = ["--upstream-cert", utf8(certificates.client_cert()), "--upstream-key", utf8(&key)];
+    let fault = ["--with-jitter", "--jitter-sched", "start:30s;duration:3m"];
+    let mut command = Command::new(BINARY);
+    command.args(args).args(sizes).args(identity).args(fault).env("FAULT_LATENCY_MEEN", "1");
+    let ended = command.env(ANY_CONTROL_PORT.0, "off").output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let records = records(&String::from_utf8_lossy(&ended.stderr));
+    for (message, fields) in [
+        ("the variable ", json!({"variable": "FAULT_LATENCY_MEEN", "meant": "FAULT_LATENCY_MEAN"})),
+        ("is read as one window", json!({"setting": "--jitter-sched", "schedule": "start:30s;duration:3m"})),
+        (
+            "fault never acts",
+            json!({"fault": "jitter", "reason": "its schedule starts at 30s, and the run ends after 100ms"}),
+        ),
+        ("clients can trust", json!({"path": pem})),
+        ("may read this secret", json!({"path": key})),
+        ("--max-sessions 4000000000 is more", json!({"max_sessions": 4_000_000_000_u64})),
+    ] {
+        let is_it = |record: &&Value| record["message"].as_str().is_some_and(|text| text.contains(message));
         let record = records.iter().find(is_it).unwrap_or_else(|| panic!("{message}: {records:?}"));
         for (name, value) in fields.as_object().expect("an object") {
             assert_eq!(&record[name], value, "{record}");

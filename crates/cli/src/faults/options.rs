@@ -63,7 +63,7 @@ impl FaultOptions {
         let faults = faults.0.iter().map(resolve).collect::<Result<Vec<_>>>()?;
         for fault in &faults {
             if let Some(reason) = idle_reason(fault, None) {
-                warn!(fault = fault.name, "fault never acts: {reason}");
+                warn!(fault = fault.name, reason, "fault never acts: {reason}");
             }
         }
         Ok(FaultSettings { faults, seed: self.seed })

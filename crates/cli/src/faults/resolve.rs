@@ -45,6 +45,8 @@ pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &Schedu
     let is_joined = Schedule::parse(text, run.parse_mode).is_ok_and(|schedule| schedule.merged_periods());
     if is_joined && run.parse_mode == ParseMode::Lenient {
         warn!(
+            setting = place,
+            schedule = text,
             "{place}: `{text}` is read as one window; use `,` instead of `;` for one window, \
              or --strict-schedules if two are meant"
         );

@@ -19,8 +19,28 @@ const LEFT_OUT: [&str; 3] = ["listener", "client.addr", "upstream.addr"];
 const ONLY_IN_JSON: [&str; 2] = ["clients", "drain_timeout_ms"];
 
 /// Fields that a line leaves out if its message contains their value.
-const REPEATED: [&str; 9] =
-    ["error", "fault", "listeners", "proxies", "reason", "seed", "signal", "state", "upstream"];
+const REPEATED: [&str; 20] = [
+    "control",
+    "error",
+    "fault",
+    "flag",
+    "listeners",
+    "max_sessions",
+    "meant",
+    "open_files",
+    "path",
+    "possible_sessions",
+    "proxies",
+    "reason",
+    "schedule",
+    "seed",
+    "setting",
+    "signal",
+    "state",
+    "subject",
+    "upstream",
+    "variable",
+];
 
 /// Format of fields. Control characters are escaped and further lines are indented, so that names cannot look like log lines.
 #[derive(Debug, Clone, Copy)]
@@ -182,12 +202,14 @@ mod tests {
         dispatcher::with_default(&registry().with(log.with_writer(move || to.clone())).into(), || {
             info!(proxy = "db", clients = 2, reason = %"a \"loop\"", "2 clients reset, the last because a \"loop\"");
             info!(upstream = %"closed", seed = 7, "session ended");
+            info!(path = %"a.pem", max_sessions = 9, "clients can trust a.pem");
         });
         let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<_> = lines.lines().map(|line| line.split_once(": ").unwrap().1).collect();
         let expected = [
             "2 clients reset, the last because a \"loop\" proxy=\"db\"",
             "session ended upstream=closed seed=7",
+            "clients can trust a.pem max_sessions=9",
         ];
         assert_eq!(lines, expected);
     }

@@ -48,7 +48,9 @@ impl Tunnels {
         };
         session.update(|core, now| {
             if let Err(error) = core.receive(now, notice.payload) {
-                self.inner.bad_messages.warn(None, |times| format!("dropped {times} of notices: {error}"));
+                self.inner
+                    .bad_messages
+                    .warn(None, &error, |times| format!("dropped {times} of notices: {error}"));
             }
         });
     }
