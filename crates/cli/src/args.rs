@@ -24,7 +24,7 @@ use dashes::{as_typed, with_negative_values};
 pub use given::{Given, flag_names, with_variable, with_variables};
 use source::variable_of;
 pub use source::with_sources;
-pub use values::{Time, Timeout, list, not_negative, switch};
+pub use values::{Time, Timeout, list, switch, whole_number};
 
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";

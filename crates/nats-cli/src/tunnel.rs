@@ -6,7 +6,7 @@ use fault_proxy_relay::CONNECT_TIMEOUT;
 use serde::Deserialize;
 
 use super::MemoryLimit;
-use proxy_cli::args::{Time, Timeout, not_negative};
+use proxy_cli::args::{Time, Timeout, whole_number};
 use proxy_cli::signals::DRAIN_TIMEOUT;
 
 const TUNNELS: &str = "Tunnels";
@@ -26,7 +26,7 @@ pub struct TunnelArgs {
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub drain_timeout: Time,
     /// Maximum number of open sessions; further ones wait [default: what the limit of open files allows].
-    #[arg(long, value_name = "N", help_heading = TUNNELS, value_parser = not_negative::<NonZeroU32>)]
+    #[arg(long, value_name = "N", help_heading = TUNNELS, value_parser = whole_number(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub max_sessions: Option<NonZeroU32>,
     /// Memory for the data of all sessions together, at least 16MiB; beyond it, the largest sessions wait or end
     /// [default: 256MiB].

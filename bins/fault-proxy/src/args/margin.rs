@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::{Arg, Args, value_parser};
-use proxy_cli::args::Time;
+use clap::{Arg, Args};
+use proxy_cli::args::{Time, whole_number};
 
 use super::RunArgs;
 use crate::ctl::complete;
@@ -46,7 +46,7 @@ pub(crate) struct MarginArgs {
     #[arg(long, value_name = "VALUE")]
     pub(crate) resolution: Option<String>,
     /// A value passes or fails when the command has passed or failed this many times more than the opposite [default: 3].
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = whole_number(1..=100_u32))]
     pub(crate) repeat: Option<u32>,
     /// Exit with code 3 unless the command passes up to this value.
     #[arg(long, value_name = "VALUE")]

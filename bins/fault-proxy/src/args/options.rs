@@ -8,7 +8,7 @@ use clap::ArgAction::Set;
 use clap::{Args, ValueEnum};
 use fault_proxy_engine::ByteCount;
 use fault_proxy_relay::CONNECT_TIMEOUT;
-use proxy_cli::args::{Time, Timeout, not_negative, switch};
+use proxy_cli::args::{Time, Timeout, switch, whole_number};
 use proxy_cli::config::ip_address;
 use proxy_cli::signals::DRAIN_TIMEOUT;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME")]
     pub(crate) drain_timeout: Time,
     /// Maximum number of open sessions; further connections wait [default: what the limit of open files allows].
-    #[arg(long, value_name = "N", value_parser = not_negative::<NonZeroU32>)]
+    #[arg(long, value_name = "N", value_parser = whole_number(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub(crate) max_sessions: Option<NonZeroU32>,
     /// How to move the data of busy TCP sessions [default: copy].
     #[arg(long, value_enum)]

@@ -9,7 +9,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 use fault_proxy_control::proxies::Spec;
 use fault_proxy_control::specs;
 use fault_proxy_mapping::ListenAddr;
-use proxy_cli::args::{Hint, parse_typed};
+use proxy_cli::args::{Hint, parse_typed, whole_number};
 use proxy_cli::terminal::print;
 use tracing::{error, warn};
 
@@ -26,13 +26,13 @@ pub(crate) struct Server {
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     host: String,
     /// Port that the API listens on.
-    #[arg(long, value_name = "PORT", default_value_t = 8474)]
+    #[arg(long, value_name = "PORT", default_value_t = 8474, value_parser = whole_number(0..=u16::MAX))]
     port: u16,
     /// JSON file with the proxies to create at the start.
     #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
     config: OsString,
     /// Seed of the random decisions [default: a new seed].
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = whole_number(i64::MIN..=i64::MAX))]
     seed: Option<i64>,
     /// Accepted without effect: fault-proxy always serves GET /metrics.
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_parser = boolean, hide_default_value = true)]

@@ -148,8 +148,10 @@ fn files_without_proxies_or_with_keys_of_other_programs_are_explained() {
         ("data-path = 'splce'\n", "unknown value `splce`: expected copy, splice; did you mean `splice`?"),
         ("data-path = false\n", "data-path in "),
         ("data-path = false\n", "expected one of the words that --help lists, found false"),
-        ("seed = -1\n", "expected a whole number up to 18446744073709551615, found -1"),
-        ("max-sessions = 0\n", "expected a whole number greater than 0, found 0"),
+        ("seed = -1\n", "expected a whole number from 0 to 18446744073709551615, found -1"),
+        ("max-sessions = 0\n", "expected a whole number from 1 to 4294967295, found 0"),
+        ("max-sessions = 5000000000\n", "expected a whole number from 1 to 4294967295, found 5000000000"),
+        ("duration = 'soon'\n", "fault.toml: not a time; write 90s, "),
     ] {
         let ended = setup.check("fault.toml", text, &[], &[]);
         assert_eq!(ended.code, Some(2), "{text}: {ended:?}");

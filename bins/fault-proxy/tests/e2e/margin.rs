@@ -301,7 +301,7 @@ fn what_cannot_be_measured_is_refused() {
         ),
         (&["latency.mean=0..5s", "--at-least", "6s"], 2, "--at-least: 6s is not between 0 ms and 5 s"),
         (&["latency.mean=0..5s", "--at-least", "201ms"], 2, "--at-least: 201ms is not tested"),
-        (&["latency.mean=0..5s", "--repeat", "0"], 2, "0 is not in 1..=100"),
+        (&["latency.mean=0..5s", "--repeat", "0"], 2, "expected a whole number from 1 to 100"),
         (&["latency.mean=0..5s", "--timeout", "0"], 2, "--timeout is 0, in which no command ends"),
         (&["latency.mean=0..5s", "--journal", "j"], 2, "cannot be used with '--journal <FILE>'"),
         (&["latency.mean=0..5s", "--with-latency", "--latency-on", "select"], 2, "on"),

@@ -329,6 +329,36 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
 }
 
 #[test]
+fn a_wrong_number_names_the_allowed_ones() {
+    let seeds = "expected a whole number from 0 to 18446744073709551615";
+    let sessions = "expected a whole number from 1 to 4294967295";
+    for (args, expected) in [
+        (&["run", "--seed", "x"][..], format!("invalid value 'x' for '--seed <N>': {seeds}")),
+        (&["run", "--seed", "-1"], format!("invalid value '-1' for '--seed <N>': {seeds}")),
+        (&["run", "--seed=18446744073709551616"], seeds.to_owned()),
+        (&["check", "--max-sessions", "0"], sessions.to_owned()),
+        (&["check", "--max-sessions", "many"], sessions.to_owned()),
+        (
+            &["margin", "--repeat", "x", "--vary", "latency.mean=1..5", "--", "true"],
+            "expected a whole number from 1 to 100".to_owned(),
+        ),
+        (&["toxiproxy-server", "-port", "x"], "expected a whole number from 0 to 65535".to_owned()),
+        (
+            &["toxiproxy-server", "-seed", "x"],
+            "expected a whole number from -9223372036854775808 to ".to_owned(),
+        ),
+        (
+            &["run", "--duration", "soon"],
+            "not a time; write 90s, 10m or 1h 30m, or a whole number".to_owned(),
+        ),
+    ] {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(&expected), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_wrong_value_shows_the_usage_of_its_command() {
     for (args, usage) in [
         (&["run", "--duration", "soon"][..], "Usage: fault-proxy run [OPTIONS]"),
@@ -395,9 +425,11 @@ fn a_negative_value_is_refused_as_the_value_of_its_flag() {
             assert_eq!(ended.code, Some(2), "{given:?}: {ended:?}");
             let (problem, _) = ended.stderr.split_once("\n\n").expect("the usage is below");
             let number = value.trim_end_matches(|c: char| !c.is_ascii_digit());
-            for part in [flag, number, "negative"] {
+            for part in [flag, number] {
                 assert!(problem.contains(part), "{given:?}: {problem}");
             }
+            let reasons = ["negative", "expected a whole number from "];
+            assert!(reasons.iter().any(|reason| problem.contains(reason)), "{given:?}: {problem}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Values that flags and files contain as text.
 
 use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
-const TIMES: &str = "write 90s, 10m or 1h 30m, or a number of seconds";
+const TIMES: &str = "write 90s, 10m or 1h 30m, or a whole number of seconds";
 
 impl FromStr for Time {
     type Err = String;
@@ -20,10 +21,13 @@ impl FromStr for Time {
         if let Ok(seconds) = text.parse() {
             return Ok(Self(Duration::from_secs(seconds)));
         }
-        if text.starts_with('-') {
-            return Err(format!("must not be negative; {TIMES}"));
-        }
-        humantime::parse_duration(text).map(Self).map_err(|error| format!("{error}; {TIMES}"))
+        let problem = match humantime::parse_duration(text) {
+            Ok(time) => return Ok(Self(time)),
+            Err(_) if text.starts_with('-') => "must not be negative",
+            Err(humantime::DurationError::NumberOverflow) => "too long, or more precise than 1 ns",
+            Err(_) => "not a time",
+        };
+        Err(format!("{problem}; {TIMES}"))
     }
 }
 
@@ -96,14 +100,17 @@ impl FromStr for Timeout {
     }
 }
 
-/// Parses a number that is not negative.
+/// Returns a parser of whole numbers in a range.
 ///
 /// # Errors
-/// Returns the error of `FromStr`, which for a negative number would only say that a digit is invalid.
-pub fn not_negative<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| {
-        if text.starts_with('-') { "must not be negative".to_owned() } else { format!("{error}") }
-    })
+/// The parser returns an error that names the range. That of `FromStr` would only say that a digit is invalid.
+pub fn whole_number<T: FromStr + Display + PartialOrd + Clone + Send + Sync + 'static>(
+    range: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text: &str| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
+    }
 }
 
 /// Parses a switch: true, 1, yes, or false, 0, no or an empty text.
@@ -149,6 +156,8 @@ pub mod list {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     fn time(value: serde_json::Value) -> Result<Time, serde_json::Error> {
@@ -185,10 +194,28 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_number_is_refused_as_such() {
-        assert_eq!(not_negative("3"), Ok(3_u64));
-        assert_eq!(not_negative::<u64>("-3"), Err("must not be negative".to_owned()));
-        assert_eq!(not_negative::<u64>("x"), Err("invalid digit found in string".to_owned()));
+    fn a_refused_number_names_the_allowed_ones() {
+        let seed = whole_number(0..=u64::MAX);
+        assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
+        for text in ["x", "", "-3", "1.5", "18446744073709551616"] {
+            let expected = "expected a whole number from 0 to 18446744073709551615";
+            assert_eq!(seed(text), Err(expected.to_owned()), "{text}");
+        }
+        let sessions = whole_number(NonZeroU32::MIN..=NonZeroU32::MAX);
+        assert_eq!(sessions("0"), Err("expected a whole number from 1 to 4294967295".to_owned()));
+        assert_eq!(whole_number(1..=100)("101"), Err("expected a whole number from 1 to 100".to_owned()));
+    }
+
+    #[test]
+    fn a_refused_time_has_no_words_of_a_library() {
+        for (text, problem) in [
+            ("soon", "not a time"),
+            ("5x", "not a time"),
+            ("1.5", "not a time"),
+            ("99999999999999999999", "too long, or more precise than 1 ns"),
+        ] {
+            assert_eq!(text.parse::<Time>(), Err(format!("{problem}; {TIMES}")));
+        }
     }
 
     #[test]

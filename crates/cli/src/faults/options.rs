@@ -9,14 +9,14 @@ use tracing::warn;
 
 use super::resolve::read_file;
 use super::{FaultArgs, from_flags, idle_reason};
-use crate::args::{not_negative, switch};
+use crate::args::{switch, whole_number};
 
 /// Flags that apply to all faults. They are also keys at the top level of fault-proxy's file.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FaultOptions {
     /// Seed of all random decisions; a run with the same seed repeats them [default: a new seed for each run].
-    #[arg(long, value_name = "N", env = "FAULT_SEED", value_parser = not_negative::<u64>)]
+    #[arg(long, value_name = "N", env = "FAULT_SEED", value_parser = whole_number(0..=u64::MAX))]
     pub seed: Option<u64>,
     /// Read `start:30s;duration:3m` as two windows instead of one.
     #[arg(long, action = Set, env = "FAULT_STRICT_SCHEDULES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
