@@ -169,7 +169,7 @@ fn in_unit(text: &str, unit: &str) -> Option<u64> {
         "B" => text.parse::<ByteCount>().ok().map(|bytes| bytes.count().into()),
         "KBps" => {
             let rate = text.parse::<Rate>().ok()?.bytes_per_second(None).ok()?;
-            whole(format!("{rate:.0}").parse().ok()?, 1_000)
+            whole(ByteCount::try_from(rate.round()).ok()?.count().into(), 1_000)
         }
         _ => {
             let nanos = text.parse::<Millis>().ok()?.duration().as_nanos();
@@ -275,6 +275,20 @@ mod tests {
         ] {
             let refused = request(kind, &given).expect_err("refused");
             assert!(refused.contains(expected), "{kind} {given}: {refused}");
+        }
+    }
+
+    #[test]
+    fn rates_are_whole_kilobytes_per_second() {
+        for (text, expected) in [
+            ("1mbit/s", Some(125)),
+            ("8.008mbit/s", Some(1001)),
+            ("0.3GBps", Some(300_000)),
+            ("1kbit/s", None),
+            ("1.5KBps", None),
+            ("9999999999GBps", None),
+        ] {
+            assert_eq!(in_unit(text, "KBps"), expected, "{text}");
         }
     }
 
