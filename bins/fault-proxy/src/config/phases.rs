@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use fault_proxy_engine::ScheduleContext;
-use figment::value::Dict;
+use figment::value::{Dict, Value};
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, did_you_mean, nearest};
 
@@ -87,6 +87,14 @@ impl PhaseRun {
             let meant = did_you_mean(nearest(name, proxies.iter().copied()));
             bail!(file.at(&proxy_place, format!("no proxy is called `{name}`{meant}")));
         }
+        let schedule = params.get("schedule").and_then(Value::as_str);
+        if self.run.duration.is_none() && schedule.is_some_and(|schedule| schedule.contains('%')) {
+            bail!(file.at(
+                &format!("{place}.schedule"),
+                "a percentage is of the duration of the phase, which lasts until a signal: set `duration` in the phase, or end the run with \
+                 --duration, FAULT_PROXY_DURATION or `duration` at the top of the file, or use a time such as 30s"
+            ));
+        }
         let mut given = faults::from_file(&params, &place, &["proxy"], file, &self.run)?;
         given.fault.windows = given.fault.windows.within(self.start, self.end);
         Ok(PhaseFault { proxy, placed: LocatedFault { given, place } })
@@ -134,6 +142,18 @@ mod tests {
         let [calm, storm] = &windows(TWO, Some(30 * SECOND))[..] else { panic!("two faults") };
         assert_eq!(*calm, ("calm/refuse".to_owned(), vec![(5 * SECOND, Some(10 * SECOND))]));
         assert_eq!(*storm, ("storm/refuse".to_owned(), vec![(20 * SECOND, None)]));
+    }
+
+    #[test]
+    fn a_percentage_of_an_unlimited_phase_is_refused_with_all_ways_to_limit_it() {
+        let (phases, run) = (phases(TWO), ScheduleContext::default());
+        let refused = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.starts_with("phases[1].faults[0].schedule in f.toml: a percentage "), "{refused}");
+        for way in ["`duration` in the phase", "--duration", "FAULT_PROXY_DURATION", "top of the file", "30s"]
+        {
+            assert!(refused.contains(way), "{way}: {refused}");
+        }
     }
 
     #[test]
