@@ -19,10 +19,10 @@ use proxy_cli::terminal::{counted, print};
 use proxy_cli::workers;
 use serde::Serialize;
 
-use crate::config::{Control, Settings};
+use crate::config::Settings;
 use crate::host;
 use crate::report;
-use crate::run::{listen_for, metrics_listeners};
+use crate::run::{control_listeners, metrics_listeners};
 use crate::wire::Wire;
 
 /// Version of the format of `--json`. It stays the same when members are added.
@@ -111,9 +111,7 @@ impl Checked {
         let proxies: Vec<_> = proxies.collect();
         // A pending lookup must not delay the end.
         runtime.shutdown_background();
-        // A run with proxies continues without the default port.
-        let is_needed = |control: &&Control| !control.is_default || !settings.has_proxies();
-        let control = settings.control.as_ref().filter(is_needed).map(listen_for);
+        let control = control_listeners(settings).transpose();
         let control =
             control.map(|control| Tried::new(control.and_then(|listeners| Ok(listed(&listeners)?))));
         let metrics = settings.metrics.as_ref().map(metrics_listeners);

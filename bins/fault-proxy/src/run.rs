@@ -337,7 +337,9 @@ async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxi
     pending().await
 }
 
-fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
+/// Binds all addresses of the control API. Returns `None` if it is off, or logs a warning and returns `None` if its default
+/// address is in use and the run has proxies, which then continues without the API.
+pub(crate) fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     let Some(control) = &settings.control else { return Ok(None) };
     match listen_for(control) {
         Ok(listeners) => Ok(Some(listeners)),

@@ -11,7 +11,7 @@ use testkit::{Daemon, TcpServer, free_port};
 fn check(variables: &[(&str, &str)], options: &[&str]) -> Ended {
     let far_end = TcpServer::echo();
     let mapping = format!("{}={}", free_port(), far_end.addr());
-    run(variables, &[&["check", "--proxy", &mapping], options].concat())
+    run(variables, &[&["check", "--control", "off", "--proxy", &mapping], options].concat())
 }
 
 fn run(variables: &[(&str, &str)], args: &[&str]) -> Ended {

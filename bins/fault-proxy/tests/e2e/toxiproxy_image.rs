@@ -133,7 +133,8 @@ fn the_image_of_fault_proxy_serves_the_api_with_nothing_to_run() {
 fn run_with_nothing_to_run_serves_the_api_or_fails() {
     // The default port is free in a separate network. The second process inherits a socket that listens there.
     let network = |python: &str, command: &str| {
-        let python = format!("import os, socket; {python} os.execv('{BINARY}', ['{BINARY}', '{command}'])");
+        let args = command.split(' ').map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(", ");
+        let python = format!("import os, socket; {python} os.execv('{BINARY}', ['{BINARY}', {args}])");
         let script = "ip link set lo up && exec python3 -c \"$0\"";
         let args = ["--map-root-user", "--net", "sh", "-c", script, &python];
         Daemon::spawn(Path::new("unshare"), &args, &[])
@@ -144,6 +145,15 @@ fn run_with_nothing_to_run_serves_the_api_or_fails() {
     let checked = network(take, "check");
     assert_eq!(checked.wait(PATIENCE).code(), Some(1));
     assert!(checked.stderr().contains("the control API would not work"), "{}", checked.stderr());
+    let warning = "no control API: cannot listen on 127.0.0.1:8474 for --control: Address already in use";
+    let server = "127.0.0.1:8474";
+    let proxies = network(take, &format!("check --proxy 6380={server}"));
+    assert_eq!(proxies.wait(PATIENCE).code(), Some(0), "{}", proxies.stderr());
+    assert!(proxies.stderr().contains(warning), "{}", proxies.stderr());
+    assert!(!proxies.stdout().contains("control API"), "{}", proxies.stdout());
+    let run = network(take, &format!("run --no-ui --proxy 6380={server} --duration 100ms"));
+    assert_eq!(run.wait(PATIENCE).code(), Some(0), "{}", run.stderr());
+    assert!(run.stderr().contains(warning), "{}", run.stderr());
     let taken = network(take, "run");
     assert_eq!(taken.wait(PATIENCE).code(), Some(1));
     assert!(taken.stderr().contains("cannot listen on 127.0.0.1:8474 for --control"), "{}", taken.stderr());
