@@ -88,6 +88,16 @@ impl State {
             {
                 self.push(direction, offset, StepAction::Drop, pending);
             }
+            // What follows the request waits already.
+            RequestAction::Delay(_)
+                if direction == Direction::ToDownstream
+                    && rule.at == Moment::AfterForward
+                    && !self.is_flushed(pending) =>
+            {
+                if let Some(until) = self.stream(Direction::ToUpstream).wait_of(pending) {
+                    self.push(direction, offset, StepAction::WaitToo { until }, pending);
+                }
+            }
             RequestAction::Delay(delay) => {
                 let key = self.context.key(Some(direction), &pending.entry.fault.name);
                 let delay = delay.sample(&mut key.at(pending.request));
@@ -159,6 +169,7 @@ impl State {
             | StepAction::Resume
             | StepAction::Limit { .. }
             | StepAction::EndLimit
+            | StepAction::WaitToo { .. }
             | StepAction::AwaitResponse => None,
             StepAction::Insert(_) if self.stream(direction).is_dropping() => None,
             StepAction::Insert(bytes) => Some(Output::Insert(bytes)),

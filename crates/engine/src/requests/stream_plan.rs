@@ -48,6 +48,8 @@ pub(super) struct Step {
 pub(super) enum StepAction {
     /// The bytes from here on wait, since and until these times.
     Wait { since: Duration, until: Duration },
+    /// The bytes from here on wait until this time, as those of the other stream do.
+    WaitToo { until: Duration },
     /// The bytes from here on are dropped.
     Drop,
     /// The bytes from here on are not dropped any more.
@@ -153,6 +155,16 @@ impl StreamPlan {
         })
     }
 
+    /// Returns the end of the wait of a fault on a request.
+    pub(super) fn wait_of(&self, pending: &Pending) -> Option<Duration> {
+        let is_meant =
+            |other: &Pending| other.request == pending.request && Arc::ptr_eq(&other.entry, &pending.entry);
+        self.steps.iter().find_map(|step| match step.action {
+            StepAction::Wait { until, .. } if is_meant(&step.pending) => Some(until),
+            _ => None,
+        })
+    }
+
     /// Removes the steps of a request that are behind `end`, which it does not reach.
     pub(super) fn end_steps(&mut self, request: u64, end: u64) {
         self.steps.retain(|step| step.pending.request != request || step.offset <= end);
@@ -164,7 +176,9 @@ impl StreamPlan {
         let limit = step.map_or(u64::MAX, |step| step.offset);
         if self.position >= limit {
             return match step.map(|step| &step.action) {
-                Some(StepAction::Wait { until, .. }) if now < *until => Next::Wait(*until),
+                Some(StepAction::Wait { until, .. } | StepAction::WaitToo { until }) if now < *until => {
+                    Next::Wait(*until)
+                }
                 Some(StepAction::AwaitResponse) => Next::Wait(Duration::MAX),
                 _ => Next::Step,
             };
@@ -223,7 +237,7 @@ impl StreamPlan {
     /// Removes the waits and the ends of faults which `is_removed` selects. A lost response or a response of the proxy is completed.
     pub(super) fn remove_steps_of(&mut self, is_removed: impl Fn(&Arc<PlanEntry>) -> bool) {
         let is_removable = |Step { action, pending, .. }: &Step| match action {
-            StepAction::Wait { .. } => true,
+            StepAction::Wait { .. } | StepAction::WaitToo { .. } => true,
             StepAction::Drop | StepAction::End(_) => pending.lost().is_none() && pending.response().is_none(),
             _ => false,
         };

@@ -191,6 +191,56 @@ fn a_fault_after_forward_holds_the_response_to_a_flush_too() {
 }
 
 #[test]
+fn a_delay_after_forward_holds_what_follows_and_the_response_once() {
+    let second = Duration::from_secs(1);
+    let group = |text: &str| [group_of(&[text]), SYNC.to_vec()].concat();
+    for flushes in [false, true] {
+        let action = RequestAction::Delay(Delay::Constant(second));
+        let faults = faults_of(Protocol::Psql, vec![fault("commit", Moment::AfterForward, action)]);
+        let mut streams = psql(&faults);
+        let mut sent = if flushes { [&group_of(&["commit"]), FLUSH].concat() } else { group("commit") };
+        streams.send(Direction::ToUpstream, &sent);
+        if !flushes {
+            streams.send(Direction::ToUpstream, &group("select 1"));
+        }
+        assert_eq!(streams.requests(), sent, "what follows waits");
+        streams.advance(second / 4);
+        streams.send(Direction::ToDownstream, &complete("COMMIT"));
+        assert_eq!(streams.responses(), b"", "the response waits");
+        if flushes {
+            streams.send(Direction::ToUpstream, SYNC);
+            sent.extend(SYNC);
+        } else {
+            sent.extend(group("select 1"));
+        }
+        streams.send(Direction::ToDownstream, READY);
+        let rest = if flushes { second } else { second * 3 / 4 };
+        streams.advance(rest.checked_sub(Duration::from_millis(1)).expect("longer"));
+        assert_eq!(streams.responses(), b"");
+        streams.advance(Duration::from_millis(1));
+        assert_eq!(
+            (streams.requests(), streams.responses()),
+            (&sent[..], &[&complete("COMMIT"), READY].concat()[..])
+        );
+        let stats = &faults.stats()[0].1;
+        let delays =
+            [&stats.requested_delay, &stats.delay].map(|delays| delays.as_ref().map(|delays| delays.count));
+        assert_eq!(delays, [Some(1); 2], "it acts once");
+    }
+}
+
+#[test]
+fn a_response_that_comes_after_the_delay_is_not_held() {
+    let action = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));
+    let faults = faults_of(Protocol::Redis, vec![fault("GET", Moment::AfterForward, action)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, b"GET a\r\n");
+    streams.advance(Duration::from_secs(2));
+    streams.send(Direction::ToDownstream, b"$-1\r\n");
+    assert_eq!(streams.responses(), b"$-1\r\n");
+}
+
+#[test]
 fn delays_of_the_requests_of_a_group_do_not_add_up() {
     let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));
     let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::BeforeReady, delay)]);
