@@ -7,11 +7,13 @@
 //! | `range` | values between two ends |
 //! | `network` | the proxies of one run |
 //! | `command` | one run of the command |
+//! | `measurement` | the runs, one after the other |
 //! | `obstacle` | reasons why runs do not measure the fault |
 //! | `wording`, `report` | the result for people and programs |
 
 mod command;
 mod confidence;
+mod measurement;
 mod network;
 mod obstacle;
 mod range;
@@ -26,18 +28,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use fault_proxy_engine::ScheduleContext;
 use proxy_cli::args::Given;
-use proxy_cli::faults::any_seed;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::signals::Signals;
 use proxy_cli::terminal::{counted, print, print_error};
 use proxy_cli::workers::runtime;
 
-use self::command::{Command, Ends, Failure, NotStarted};
-use self::network::Networks;
-use self::obstacle::{Judged, Obstacle, Obstacles};
+use self::command::{Failure, NotStarted};
+use self::measurement::Measurement;
+use self::obstacle::Obstacle;
 use self::range::Range;
 pub(crate) use self::range::is_numeric;
-use self::search::{Outcome, Search, Step};
+use self::search::{Outcome, Search};
 use crate::args::MarginArgs;
 use crate::config::{Config, Settings, VariedFault, refuse_unused_tls};
 use crate::report::{ReportFiles, Verdict, all, summary_file};
@@ -142,7 +143,8 @@ impl<'a> Plan<'a> {
         let signals = Signals::new("fault-proxy", DRAIN_TIMEOUT, END_TIMEOUT)?;
         signals.last().does("the command was running");
         let files = ReportFiles::create(&self.settings.run, summary_file(), &signals)?;
-        let measured = runtime()?.block_on(self.search(signals))?;
+        let measured = runtime()?
+            .block_on(async { Ok::<_, Error>(Measurement::new(&self, signals)?.measure().await) })?;
         let duration = started.elapsed();
         let filed = report::write(files, &self, &measured, duration);
         if let Some(error) = measured.error {
@@ -161,113 +163,6 @@ impl<'a> Plan<'a> {
                 Ok(code)
             }
         }
-    }
-
-    async fn search(&self, signals: Signals) -> Result<Measured> {
-        let mut ends = Ends::new(signals).context("cannot handle signals")?;
-        let Self { args, settings, varied, range, .. } = self;
-        let networks = Networks::new(settings, &self.wire);
-        let command = Command { line: &args.command, timeout: args.timeout() };
-        let seed = settings.seed.unwrap_or_else(any_seed);
-        let mut search = Search::new(range.last(), args.repeat());
-        let mut obstacles = Obstacles::default();
-        let mut failures = Failures::default();
-        let (mut variables, mut runs, mut used) = (Vec::new(), 0, false);
-        print_error(
-            "fault-proxy",
-            format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
-        );
-        let searched = async {
-            Ok(loop {
-                let place = match search.next() {
-                    Step::Run(place) => place,
-                    Step::Done(Outcome::FailsAtEasyEnd) if !obstacles.is_used() => {
-                        break Err(Obstacle::Unused);
-                    }
-                    Step::Done(Outcome::PassesAtHardEnd) if search.tally(range.last()).acted == 0 => {
-                        let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
-                        break Err(obstacles.idle(&varied.name, range.shown(range.last()), proxies));
-                    }
-                    Step::Unrelated(place) => {
-                        let (fault, value) = (varied.name.clone(), range.shown(place));
-                        let tally = search.tally(place);
-                        let runs = (tally.unrelated, tally.all_runs());
-                        break Err(Obstacle::Unrelated { fault, value, runs, used });
-                    }
-                    Step::Done(outcome) => break Ok(outcome),
-                };
-                let proxies =
-                    varied.with_value(&settings.proxies, &range.parameter(place), &self.schedules)?;
-                // The same seed would repeat the same decisions, and then runs of one value would not be independent.
-                let network = networks.start(&proxies, seed.wrapping_add(runs)).await?;
-                let ran = match network.variables(&proxies) {
-                    Ok(of_run) => {
-                        variables = of_run;
-                        command.run(&variables, &mut ends).await
-                    }
-                    Err(error) => Err(error),
-                };
-                let Some(ran) = ran.transpose() else {
-                    network.stop()?;
-                    runs += 1;
-                    let value = range.shown(place);
-                    print_error("fault-proxy", format_args!("{value}: stopped; the run is repeated"));
-                    continue;
-                };
-                if !obstacles.is_used() && ran.is_ok() {
-                    network.wait_for_client().await;
-                }
-                if matches!(&ran, Ok(run) if run.failure.is_some()) {
-                    network.wait_for_upstreams().await;
-                }
-                let may_be_idle = match &ran {
-                    Ok(run) if run.failure.is_some() => place != EASY,
-                    Ok(_) => place == range.last() && search.tally(place).runs() == 0,
-                    Err(_) => false,
-                };
-                if may_be_idle {
-                    network.wait_for_action(&varied.name).await;
-                }
-                let observed = network.observed(&varied.name);
-                network.stop()?;
-                let run = ran?;
-                runs += 1;
-                let acted = observed.acted;
-                used = observed.used;
-                let judged = obstacles.judge(run.failure.is_none(), observed, args.repeat());
-                let passed = run.failure.is_none();
-                let counts = judged == Judged::Counts && search.record(place, passed, acted);
-                let why = match &judged {
-                    Judged::Repeats(unreached) => format!("; {unreached}"),
-                    Judged::Counts if !counts => {
-                        format!("; `{}` did not act, so the run does not count", varied.name)
-                    }
-                    _ => String::new(),
-                };
-                let seconds = run.time.as_secs_f64();
-                let (result, status) = match &run.failure {
-                    None => ("passed", String::new()),
-                    Some(failure) => ("failed", format!(": {}", failure.status)),
-                };
-                print_error(
-                    "fault-proxy",
-                    format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
-                );
-                let failures = match judged {
-                    Judged::Counts if !counts => &mut failures.unrelated,
-                    _ => &mut failures.counted,
-                };
-                failures.extend(run.failure.map(|failure| (place, failure)));
-                if let Judged::Ends(obstacle) = judged {
-                    break Err(obstacle);
-                }
-            })
-        };
-        let (outcome, error) = match searched.await {
-            Ok(outcome) => (outcome, None),
-            Err(error) => (Err(Obstacle::Aborted(format!("{error:#}"))), Some(error)),
-        };
-        Ok(Measured { search, outcome, error, failures, variables, seed, runs })
     }
 }
 
