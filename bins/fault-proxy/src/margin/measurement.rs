@@ -91,7 +91,16 @@ impl<'a> Measurement<'a> {
     fn obstacle_of(&self, outcome: Outcome) -> Option<Obstacle> {
         let Plan { varied, range, settings, .. } = self.plan;
         match outcome {
-            Outcome::FailsAtEasyEnd if !self.obstacles.is_used() => Some(Obstacle::Unused),
+            Outcome::FailsAtEasyEnd if !self.obstacles.is_used() => Some(Obstacle::FailsUnused {
+                value: range.shown(EASY),
+                status: self
+                    .failures
+                    .counted
+                    .get(&EASY)
+                    .map(|failure| failure.status.clone())
+                    .unwrap_or_default(),
+                runs: self.search.tally(EASY).failed,
+            }),
             Outcome::PassesAtHardEnd if self.search.tally(range.last()).acted == 0 => {
                 let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
                 Some(self.obstacles.idle(&varied.name, range.shown(range.last()), proxies))

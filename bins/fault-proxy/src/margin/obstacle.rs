@@ -28,8 +28,16 @@ pub(super) struct Unreached {
 /// Why nothing was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Obstacle {
-    /// No run connected to a proxy.
+    /// The command passes without connecting to a proxy.
     Unused,
+    /// The command fails at the easy end, at `value`, before it connects to a proxy.
+    FailsUnused {
+        value: String,
+        /// How the last run failed.
+        status: String,
+        /// Number of runs there.
+        runs: u32,
+    },
     /// The command fails while the upstream cannot be reached.
     Unreached(Unreached),
     /// The command passes at the hard end, at `value`, but the fault did not act there, because of the upstream if that could not be
@@ -110,12 +118,13 @@ impl Obstacle {
     pub(super) fn way_out(&self, variables: &[(String, String)]) -> String {
         match self {
             Self::Unused => {
-                let addresses = variables.iter().filter(|(name, _)| name.ends_with("_ADDR"));
-                let addresses: Vec<_> = addresses.map(|(name, addr)| format!("{name} ({addr})")).collect();
+                format!("Nothing was measured. Let the command connect to {}", addresses(variables))
+            }
+            Self::FailsUnused { .. } => {
                 format!(
-                    "Nothing was measured. Let the command connect to the address in {}. The variables that end with _HOST and _PORT \
-                     have its parts.",
-                    addresses.join(" or ")
+                    "Nothing was measured. Find out why the command fails, for example from its output. If it connects elsewhere, \
+                     let it connect to {}",
+                    addresses(variables)
                 )
             }
             Self::Aborted(_) => "Nothing was measured.".to_owned(),
@@ -140,7 +149,7 @@ impl Obstacle {
     /// Returns the outcome in reports.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Unused => "proxy_unused",
+            Self::Unused | Self::FailsUnused { .. } => "proxy_unused",
             Self::Unreached(_) => "upstream_unreached",
             Self::Idle { .. } => "fault_idle",
             Self::Unrelated { .. } => "fails_without_fault",
@@ -152,7 +161,12 @@ impl Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unused => f.write_str("the command does not use the proxy: no run connected to it"),
+            Self::Unused => {
+                f.write_str("the command does not use the proxy: it passes without connecting to it")
+            }
+            Self::FailsUnused { value, status, runs } => {
+                write!(f, "fails at {value} without connecting to a proxy: {status} ({runs} of {runs})")
+            }
             Self::Unreached(unreached) => unreached.fmt(f),
             Self::Aborted(error) => f.write_str(error),
             Self::Idle { fault, value, unreached: Some(unreached) } => {
@@ -174,6 +188,16 @@ impl fmt::Display for Obstacle {
             }
         }
     }
+}
+
+/// Names the variables with the addresses of the proxies, and their parts.
+fn addresses(variables: &[(String, String)]) -> String {
+    let addresses = variables.iter().filter(|(name, _)| name.ends_with("_ADDR"));
+    let addresses: Vec<_> = addresses.map(|(name, addr)| format!("{name} ({addr})")).collect();
+    format!(
+        "the address in {}. The variables that end with _HOST and _PORT have its parts.",
+        addresses.join(" or ")
+    )
 }
 
 impl fmt::Display for Unreached {

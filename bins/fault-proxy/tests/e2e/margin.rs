@@ -227,10 +227,22 @@ fn an_upstream_that_cannot_be_reached_is_named_instead_of_a_limit() {
         ended.stdout.starts_with(&format!("`limit-data` did not act at 1 B, because {dead}")),
         "{ended:?}"
     );
-    for unused in ["true", "false"] {
+    for (unused, headline, way_out) in [
+        (
+            "true",
+            "the command does not use the proxy: it passes without connecting to it\n",
+            "Let the command connect",
+        ),
+        (
+            "exit 7",
+            "fails at 1 KB without connecting to a proxy: exit code 7 (1 of 1)\n",
+            "Find out why the command fails, for example from its output. If it connects elsewhere, let it connect",
+        ),
+    ] {
         let (outcome, ended) = result(unused, &["--repeat", "1"]);
         assert_eq!(outcome, "proxy_unused");
-        assert!(ended.stdout.starts_with("the command does not use the proxy"), "{ended:?}");
+        let start = format!("{headline}Nothing was measured. {way_out} to the address in ");
+        assert!(ended.stdout.starts_with(&start), "{ended:?}");
         for variable in ["FAULT_PROXY_ADDR (127.0.0.1:", "FAULT_PROXY_CACHE_ADDR (127.0.0.1:"] {
             assert!(ended.stdout.contains(variable), "{ended:?}");
         }
