@@ -135,11 +135,6 @@ pub(crate) fn end<'a>(out: &mut BytesMut, metadata: impl IntoIterator<Item = (&'
     out.put_slice(if before == "{\"" { b"null}" } else { b"}}" });
 }
 
-/// Completes a message that [`begin`] started, with an empty object as metadata.
-pub(crate) fn end_empty(out: &mut BytesMut) {
-    out.put_slice(b"{}}");
-}
-
 /// Encodes a complete message.
 pub(crate) fn encode(id: &str, data: &[u8], metadata: &[(&str, &str)]) -> Bytes {
     let mut out = BytesMut::with_capacity(capacity(id, data.len(), metadata_len(metadata)));
@@ -157,7 +152,7 @@ pub(crate) fn close(id: &str) -> Bytes {
 pub(crate) fn encode_reply(data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(capacity("", data.len(), 0));
     begin(&mut out, "", data);
-    end_empty(&mut out);
+    out.put_slice(b"{}}");
     out.freeze()
 }
 

@@ -17,7 +17,6 @@ mod place;
 mod report;
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -235,12 +234,8 @@ impl PermissionTracker {
 }
 
 fn reason<'a>(role: &str, missing: impl IntoIterator<Item = &'a Permission>) -> String {
-    format!("NATS permission missing: the {role} may not {}", listed(missing))
-}
-
-/// Joins permissions with commas.
-pub(crate) fn listed<T: Display>(permissions: impl IntoIterator<Item = T>) -> String {
-    permissions.into_iter().map(|permission| permission.to_string()).collect::<Vec<_>>().join(", ")
+    let missing: Vec<_> = missing.into_iter().map(ToString::to_string).collect();
+    format!("NATS permission missing: the {role} may not {}", missing.join(", "))
 }
 
 impl Drop for Registration {

@@ -72,13 +72,6 @@ pub(crate) fn named_service(subject: &str) -> Option<ServiceName> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceName(Box<str>);
 
-impl ServiceName {
-    /// Returns the name as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl FromStr for ServiceName {
     type Err = InvalidServiceName;
 

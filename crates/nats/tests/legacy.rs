@@ -8,7 +8,7 @@ use async_nats::{Client, HeaderMap, Subscriber};
 use fault_proxy_nats::Encoding;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use support::{Tunnel, in_time};
+use support::{Tunnel, connect, in_time};
 use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,10 +25,6 @@ fn message(id: &str, data: &[u8], metadata: Value) -> String {
     let data =
         if data.is_empty() { Value::Null } else { base64_simd::STANDARD.encode_to_string(data).into() };
     json!({"ID": id, "Reply": "", "Data": data, "Metadata": metadata}).to_string()
-}
-
-async fn connect(nats: &NatsServer) -> Client {
-    async_nats::connect(nats.url()).await.expect("nats-server runs")
 }
 
 /// Asks as the Go client does; returns the reply.

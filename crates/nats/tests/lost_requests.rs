@@ -8,7 +8,7 @@ use async_nats::{Client, HeaderMap, Message, Subscriber};
 use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use support::{FOREVER, Tunnel, in_time};
+use support::{FOREVER, Tunnel, connect, in_time};
 use testkit::{NatsServer, TcpServer, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,10 +17,6 @@ use tokio::time::{Instant, timeout};
 const REQUEST: &str = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
 const BOTH: &[Encoding] = &[Encoding::Binary, Encoding::Json];
 const INSTANCE: &str = "0123456789abcdef";
-
-async fn connect(nats: &NatsServer) -> Client {
-    async_nats::connect(nats.url()).await.expect("nats-server runs")
-}
 
 /// A request as clients of this version send it, with `more` headers.
 fn headers(port: u16, more: &[(&str, &str)]) -> HeaderMap {

@@ -4,14 +4,14 @@ mod support;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use support::{Tunnel, in_time};
+use support::{Tunnel, connect, in_time};
 use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Takes its share of the requests, and refuses them as servers did before refusals had a `server`.
 async fn refuse_as_an_old_server(nats: &NatsServer, reason: &str) {
-    let client = async_nats::connect(nats.url()).await.expect("nats-server runs");
+    let client = connect(nats).await;
     let group = "nats-proxy-server".to_owned();
     let mut requests = client.queue_subscribe("proxy.request", group).await.expect("subscribed");
     let data = base64_simd::STANDARD.encode_to_string(reason);

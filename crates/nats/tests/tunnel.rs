@@ -4,7 +4,7 @@ mod support;
 
 use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
-use support::{Tunnel, in_time};
+use support::{Tunnel, connect, in_time};
 use testkit::{NatsServer, TcpServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -48,7 +48,7 @@ async fn what_is_no_message_of_a_session_is_dropped_and_the_session_goes_on() {
     for encodings in [vec![Encoding::Binary], vec![Encoding::Json]] {
         let (nats, upstream) = (NatsServer::start(), TcpServer::echo());
         let tunnel = Tunnel::to_with(&nats, upstream.addr(), &encodings).await;
-        let stranger = async_nats::connect(nats.url()).await.expect("nats-server runs");
+        let stranger = connect(&nats).await;
         let mut seen = stranger.subscribe("p.data.to_server.*").await.expect("subscribed");
         stranger.flush().await.expect("connected");
         let mut client = TcpStream::connect(tunnel.addr).await.expect("listening");

@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn a_service_is_a_name_and_an_address() {
         let service: Service = "my_db-1=[::1]:5432".parse().unwrap();
-        assert_eq!(service.name.as_str(), "my_db-1");
+        assert_eq!(service.name.to_string(), "my_db-1");
         assert_eq!((&*service.host, service.port), ("::1", 5432));
         for (text, problem) in [
             ("db:5432", "write NAME=HOST:PORT"),

@@ -54,8 +54,13 @@ pub(super) fn connect_options(
         .event_callback(move |event| {
             let observer = Arc::clone(&observer);
             async move { observer.see(&event) }
-        });
-    let settings = with_tls(settings, options);
+        })
+        .require_tls(options.is_tls_required());
+    let settings = if options.tls.first { settings.tls_first() } else { settings };
+    let settings = match &options.tls.config {
+        Some(config) => settings.tls_client_config(config.clone()),
+        None => settings,
+    };
     // Clusters announce the host and port of WebSockets without a scheme, so async-nats would assume nats://.
     let is_websocket = options.urls.iter().any(|url| url.server().is_websocket());
     Ok(if options.ignore_discovered_servers || is_websocket {
@@ -63,18 +68,6 @@ pub(super) fn connect_options(
     } else {
         settings
     })
-}
-
-fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
-    let tls = &options.tls;
-    let mut settings = settings.require_tls(options.is_tls_required());
-    if tls.first {
-        settings = settings.tls_first();
-    }
-    if let Some(config) = &tls.config {
-        settings = settings.tls_client_config(config.clone());
-    }
-    settings
 }
 
 /// A connection that ends within this time may end for the same reason as the previous one.

@@ -55,13 +55,11 @@ fn captured_messages_are_read() {
 #[test]
 fn captured_messages_are_written_byte_for_byte() {
     for (text, id, data, metadata) in CAPTURED {
-        let written = if text.ends_with("{}}") {
-            let mut out = BytesMut::new();
-            begin(&mut out, id, data);
-            end_empty(&mut out);
-            out.freeze()
-        } else {
-            encode(id, data, metadata)
+        let written = match (id, text.ends_with("{}}")) {
+            ("", true) => encode_reply(data),
+            // Only the servers of tcp-sproxy write this.
+            (_, true) => continue,
+            (_, false) => encode(id, data, metadata),
         };
         assert_eq!(written, text);
     }

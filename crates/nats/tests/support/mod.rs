@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
 use fault_proxy_nats::{Config, Encoding, NatsConnection, NatsOptions, Target, Tunnels};
 use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use testkit::NatsServer;
@@ -67,6 +68,11 @@ impl Tunnel {
         in_time("the client's sessions", self.client.closed()).await;
         in_time("the server's sessions", self.server.closed()).await;
     }
+}
+
+/// A NATS connection of another program.
+pub async fn connect(nats: &NatsServer) -> Client {
+    async_nats::connect(nats.url()).await.expect("nats-server runs")
 }
 
 fn dial(target: &Target) -> Result<Arc<dyn Connector>, String> {
