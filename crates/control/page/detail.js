@@ -39,7 +39,7 @@ export class Detail {
       new Chart("Sessions", "count", [
         { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
     ];
-    this.faults = new Faults(tools.change);
+    this.faults = new Faults(tools);
     [this.requests, this.accuracy, this.sessions, this.latest] = this.sections = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
     const charts = element("div", { className: "charts" }, ...this.charts.map(({ figure }) => figure));
     charts.addEventListener("pointermove", (event) => this.point(event));

@@ -1,7 +1,8 @@
 // The state of a fault in words, and as a chip.
 
 import { element } from "./elements.js";
-import { age } from "./format.js";
+import { typeNamed } from "./fault-types.js";
+import { NONE, age } from "./format.js";
 
 export const STATES = {
   on: "on",
@@ -25,13 +26,12 @@ export function stateOf(fault) {
 
 const ACTS_ON = { upstream: "requests", downstream: "responses" };
 
-// Types without a direction.
-const ON_OPENING = ["refuse", "slow_open"];
-
-// A fault on requests acts on those that its `on` selects, and at a moment instead of in a direction.
-export function actsOn({ type, attributes, stream }) {
+// A fault on requests acts on those that its `on` selects, and at a moment instead of in a direction. `types` are those of
+// `/fault-types`, which do not have all of Toxiproxy's toxics, or null if they are not read yet.
+export function actsOn({ type, attributes, stream }, types) {
   if (attributes.on) return `selected requests: ${attributes.on}`;
-  if (ON_OPENING.includes(type.replaceAll("-", "_"))) return "new\u00a0sessions";
+  if (types === null) return NONE;
+  if (typeNamed(types, type)?.target === "new_sessions") return "new\u00a0sessions";
   return attributes.direction === "both" ? "both\u00a0directions" : ACTS_ON[stream.toLowerCase()];
 }
 

@@ -8,8 +8,9 @@ import { Messages } from "./messages.js";
 import { fill, number, table } from "./tables.js";
 
 export class Faults {
-  constructor(change) {
-    Object.assign(this, { change, messages: new Messages(), ofRows: new Map() });
+  // `changes` has the types of faults.
+  constructor({ change, changes }) {
+    Object.assign(this, { change, changes, messages: new Messages(), ofRows: new Map() });
     this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Times acted"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
     this.none = element("p", { className: "none", });
@@ -27,7 +28,7 @@ export class Faults {
     this.none.textContent = proxy.enabled ? "No faults. Traffic is forwarded unchanged." : "No faults. The proxy is disabled and accepts no connections.";
     this.table.hidden = proxy.faults.length === 0;
     fill(this.table, proxy.faults, ({ name }) => name, (fault, row) => [
-      fault.name, fault.description, actsOn(fault), percent(fault.toxicity), chipIn(row, fault, state.uptime_ms), whole(fault.applied),
+      fault.name, fault.description, actsOn(fault, this.changes.types), percent(fault.toxicity), chipIn(row, fault, state.uptime_ms), whole(fault.applied),
       row.cells[6]?.firstChild ?? this.controls(fault.name),
     ]);
     for (const row of this.table.tBodies[0].rows) {

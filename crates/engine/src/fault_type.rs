@@ -43,6 +43,18 @@ pub enum Target {
     Connections,
 }
 
+impl Target {
+    /// Returns the name of the target for programs: `new_sessions`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opening => "new_sessions",
+            Self::Flow(_) => "data",
+            Self::Requests => "requests",
+            Self::Connections => "connections",
+        }
+    }
+}
+
 /// A parameter of a fault.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

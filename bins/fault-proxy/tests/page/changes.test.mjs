@@ -82,10 +82,14 @@ test("a fault that is used up is not on", () => {
 });
 
 test("a fault on requests acts on those that it selects", () => {
-  assert.equal(actsOn({ type: "lose_response", stream: "downstream", attributes: { on: "POST /orders/*" } }), "selected requests: POST /orders/*");
-  assert.equal(actsOn({ type: "latency", stream: "Upstream", attributes: {} }), "requests");
-  assert.equal(actsOn({ type: "slow-open", stream: "downstream", attributes: {} }), "new\u00a0sessions");
-  assert.equal(actsOn({ type: "latency", stream: "downstream", attributes: { direction: "both" } }), "both\u00a0directions");
+  const types = [{ type: "latency", target: "data" }, { type: "slow_open", target: "new_sessions" }];
+  const on = (type, stream, attributes = {}) => actsOn({ type, stream, attributes }, types);
+  assert.equal(on("lose_response", "downstream", { on: "POST /orders/*" }), "selected requests: POST /orders/*");
+  assert.equal(on("latency", "Upstream"), "requests");
+  assert.equal(on("slow-open", "downstream"), "new\u00a0sessions");
+  assert.equal(on("reset_peer", "downstream"), "responses");
+  assert.equal(on("latency", "downstream", { direction: "both" }), "both\u00a0directions");
+  assert.equal(actsOn({ type: "slow_open", stream: "downstream", attributes: {} }, null), "–", "the types are not read yet");
 });
 
 test("an example is in the field or below it", () => {

@@ -276,8 +276,12 @@ fn schemas() -> Value {
             "proxies": {"type": "array", "items": named("Proxy"), "description": "Proxies that /populate created before the error"},
         })),
         "FaultTypes": array("FaultType"),
-        "FaultType": object(&["type", "help", "attributes"], &json!({
+        "FaultType": object(&["type", "help", "target", "attributes"], &json!({
             "type": text, "help": text, "attributes": array("FaultAttribute"),
+            "target": {
+                "enum": ["new_sessions", "data", "connections", "requests"],
+                "description": "What its faults act on, unless the attribute `on` selects requests",
+            },
         })),
         "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with", "protocols", "main", "one_of"], &json!({
             "name": text, "help": text, "default": {"type": ["string", "null"]}, "choices": words,

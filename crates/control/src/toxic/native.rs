@@ -74,6 +74,8 @@ pub(super) fn is_common(name: &str) -> bool {
 struct ShownType {
     r#type: String,
     help: String,
+    /// What its faults act on without `on`.
+    target: &'static str,
     attributes: Vec<ShownAttribute>,
 }
 
@@ -111,6 +113,7 @@ pub(crate) fn types() -> Value {
     let types = FAULT_TYPES.iter().map(|kind| ShownType {
         r#type: name_for(kind),
         help: in_attributes(kind.help),
+        target: kind.target.name(),
         attributes: attributes(kind).map(attribute).collect(),
     });
     json!(types.collect::<Vec<_>>())

@@ -299,6 +299,16 @@ async fn every_type_of_fault_is_told_with_its_attributes() {
             assert_ne!(name, "table", "a file, which the API cannot name");
         }
     }
+    let targets = [
+        ("refuse", "new_sessions"),
+        ("slow_open", "new_sessions"),
+        ("latency", "data"),
+        ("reset", "connections"),
+        ("respond", "requests"),
+    ];
+    for (kind, target) in targets {
+        assert_eq!(found(kind).unwrap()["target"], target, "{kind}");
+    }
     let bandwidth = found("bandwidth").unwrap();
     let unit = &bandwidth["attributes"][1];
     assert_eq!(unit["default"], "Bps");
