@@ -1,6 +1,6 @@
 // Changes by clients of the control API, in words.
 
-import { clock } from "./format.js";
+import { clock, unbroken } from "./format.js";
 import { Folded } from "./tables.js";
 import { kindsOf, withUnit } from "./units.js";
 
@@ -97,7 +97,7 @@ export class Changes {
     this.all = answer;
     this.read = Math.max(this.read, answer.at(-1)?.number ?? 0);
     this.details.querySelector("b").textContent = this.read;
-    this.rows.fill(answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, this.inWords(change), author(change)]);
+    this.rows.fill(answer.slice(-MAX_ROWS).reverse(), ({ number }) => number, (change) => [`#${change.number}`, clock(change.unix_ms), change.proxy, unbroken(this.inWords(change)), author(change)]);
     return true;
   }
 

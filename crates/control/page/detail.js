@@ -5,7 +5,7 @@ import { Chart } from "./charts.js";
 import { element } from "./elements.js";
 import { isScheduled } from "./fault-states.js";
 import { Faults } from "./faults.js";
-import { NONE, ago, bytes, millis, rate, whole, withoutErrno } from "./format.js";
+import { NONE, ago, bytes, millis, rate, unbroken, whole, withoutErrno } from "./format.js";
 import { Messages, confirmed } from "./messages.js";
 import { Accuracy, ProxyChanges, Requests, Sessions } from "./sections.js";
 
@@ -48,7 +48,7 @@ export class Detail {
     this.body = element("div", { className: "stack" },
       element("div", { className: "heading" }, this.title, this.route, element("label", { className: "enable" }, this.enabled, " Enabled"), remove, this.messages.root),
       this.failure, element("div", {}, element("dl", { className: "tiles" }, ...TILES.map((name) => element("div", {}, element("dt", { textContent: name }), this.tiles[name]))),
-        element("p", { className: "note", textContent: "Rates and added latency are those of the last 5 s." })),
+        element("p", { className: "note", textContent: unbroken("Rates and added latency are those of the last 5 s.") })),
       charts, this.faults.section, this.requests.section, this.accuracy.section, this.sessions.section, this.latest.section);
     root.append(element("p", { className: "back" }, element("a", { href: "#/", textContent: "← All proxies" })), this.gone, this.body);
   }
@@ -108,7 +108,7 @@ export class Detail {
     if (!last_failure) return;
     const { at_ms, reason, message } = last_failure;
     const count = `${whole(sessions_failed)} failed ${sessions_failed === 1 ? "session" : "sessions"}`;
-    set(this.failure, `${count}, the last ${ago(uptime - at_ms)}: ${withoutErrno(message)}.${ADVICE[reason] ?? ""}`);
+    set(this.failure, unbroken(`${count}, the last ${ago(uptime - at_ms)}: ${withoutErrno(message)}.${ADVICE[reason] ?? ""}`));
   }
 
   // Reads the history once, and with each state the samples since.

@@ -99,7 +99,7 @@ class FaultDialog {
     this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol, types) : toxicAttributes(this.fault);
     this.isNative = isNative;
     const of = this.fault ? `${name.replaceAll("_", " ")}: ` : "";
-    this.help.textContent = isNative ? `${of}${worded(this.type.help)}` : `${of}a toxic of Toxiproxy`;
+    this.help.textContent = isNative ? `${of}${unbroken(worded(this.type.help))}` : `${of}a toxic of Toxiproxy`;
     this.before = this.fault ? valuesOf(this.fault, this.attributes, isNative) : {};
     this.fields.show(this.attributes, this.before, !this.fault);
     this.update();

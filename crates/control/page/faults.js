@@ -3,7 +3,7 @@
 import { openFaultDialog } from "./dialog.js";
 import { element } from "./elements.js";
 import { actsOn, chip, inWords, isScheduled, stateOf } from "./fault-states.js";
-import { age, percent, whole } from "./format.js";
+import { age, percent, unbroken, whole } from "./format.js";
 import { Messages } from "./messages.js";
 import { fill, number, table } from "./tables.js";
 
@@ -28,7 +28,7 @@ export class Faults {
     this.none.textContent = proxy.enabled ? "No faults. Traffic is forwarded unchanged." : "No faults. The proxy is disabled and accepts no connections.";
     this.table.hidden = proxy.faults.length === 0;
     fill(this.table, proxy.faults, ({ name }) => name, (fault, row) => [
-      fault.name, fault.description, actsOn(fault, this.changes.types), percent(fault.toxicity), chipIn(row, fault, state.uptime_ms), whole(fault.applied),
+      fault.name, unbroken(fault.description), actsOn(fault, this.changes.types), percent(fault.toxicity), chipIn(row, fault, state.uptime_ms), whole(fault.applied),
       row.cells[6]?.firstChild ?? this.controls(fault.name),
     ]);
     for (const row of this.table.tBodies[0].rows) {

@@ -60,7 +60,7 @@ export function ago(time) {
 export const clock = (unix_ms) => new Date(unix_ms).toTimeString().slice(0, 8);
 
 // Keeps numbers with their units, "0 to 1" and "0.1 or 10%" in one line.
-export const unbroken = (text) => text.replaceAll(/(\d) (?=[kMG]?bit|[kKMG]i?B\b|B\b|[mµ]?s\b|min\b|h\b)/g, "$1\u00a0").replaceAll(/(\d) (to|or) (?=\d)/g, "$1\u00a0$2\u00a0");
+export const unbroken = (text) => text.replaceAll(/(\d) (?=[kKmMgG]?bit|[kKMGT]?i?B\b|[mµ]?s\b|min\b|h\b)/g, "$1\u00a0").replaceAll(/(\d) (to|or) (?=\d)/g, "$1\u00a0$2\u00a0");
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 

@@ -1,7 +1,7 @@
 // Messages beside the controls that they are about, and questions before something is lost.
 
 import { element, newId } from "./elements.js";
-import { shortName } from "./format.js";
+import { shortName, unbroken } from "./format.js";
 
 const MESSAGE_MS = 6_000;
 
@@ -59,7 +59,7 @@ export class Messages {
 
 function content(text, names) {
   const shown = names.reduce((part, name) => part.replaceAll(name, () => shortName(name)), text);
-  return element("p", { textContent: shown, ...(shown === text ? {} : { title: text }) });
+  return element("p", { textContent: unbroken(shown), ...(shown === text ? {} : { title: text }) });
 }
 
 // Asks before `action`; the promise resolves to whether it was confirmed.

@@ -2,7 +2,7 @@
 
 import { author } from "./changes.js";
 import { element } from "./elements.js";
-import { NONE, age, bytes, clock, percent, quantiles, rate, whole } from "./format.js";
+import { NONE, age, bytes, clock, percent, quantiles, rate, unbroken, whole } from "./format.js";
 import { Folded, number } from "./tables.js";
 
 class Section {
@@ -73,6 +73,6 @@ export class ProxyChanges extends Section {
   }
 
   update(changes, inWords) {
-    this.fill([...changes].reverse().slice(0, 50), ({ number }) => number, (of) => [`#${of.number}`, clock(of.unix_ms), inWords(of), author(of)]);
+    this.fill([...changes].reverse().slice(0, 50), ({ number }) => number, (of) => [`#${of.number}`, clock(of.unix_ms), unbroken(inWords(of)), author(of)]);
   }
 }

@@ -35,7 +35,7 @@ test("quantities of the command line are written for people", () => {
 });
 
 test("a line does not break within a quantity", () => {
-  assert.equal(unbroken("Correlation, 0 to 1, or 0.1 or 10%, or 5 ms of 768 kbit/s"), "Correlation, 0\u00a0to\u00a01, or 0.1\u00a0or\u00a010%, or 5\u00a0ms of 768\u00a0kbit/s");
+  assert.equal(unbroken("Correlation, 0 to 1, or 0.1 or 10%, or 5 ms of 768 kbit/s, 1 mbit/s"), "Correlation, 0\u00a0to\u00a01, or 0.1\u00a0or\u00a010%, or 5\u00a0ms of 768\u00a0kbit/s, 1\u00a0mbit/s");
 });
 
 test("the units of toxics are those of Toxiproxy", () => {

@@ -114,7 +114,7 @@ await test(async (page) => {
   await fault("once").locator(".chip.spent").filter({ hasText: "used up after 1 session" }).waitFor();
   selected.destroy();
   await changes.getByText("reset_upstream added: reset, after 5 min").waitFor();
-  await fault("reset_upstream").getByText(/ after 5 min$/).waitFor();
+  await fault("reset_upstream").getByText(/ after 5\u00a0min$/).waitFor();
 
   console.log("marks of changes within a second name all of them");
   const of_cache = (await server.send("GET", "/changes")).filter(({ proxy }) => proxy === "cache").slice(1);
@@ -157,7 +157,7 @@ await test(async (page) => {
   console.log("a failure");
   await server.send("POST", "/proxies/cache", { upstream: "127.0.0.1:9" });
   await attempt(cache);
-  await page.getByText(/^\d+ failed sessions?, the last \d+ s ago: cannot connect to 127\.0\.0\.1:9: Connection refused\. Check that /).waitFor();
+  await page.getByText(/^\d+ failed sessions?, the last \d+\u00a0s ago: cannot connect to 127\.0\.0\.1:9: Connection refused\. Check that /).waitFor();
   await chart("Sessions").locator(".bar.failed").waitFor({ state: "attached" });
   await look(page, "detail-failed");
 

@@ -7,6 +7,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
+import { breakableQuantities } from "./harness.mjs";
+
 const modules = createRequire(join(process.env.NODE_PATH, "none.cjs"));
 const { chromium } = modules("playwright-core");
 const AXE = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf8");
@@ -76,6 +78,7 @@ async function checked(name) {
     await page.screenshot({ path: join(screenshots, `dialog-${name}-${mode}.png`) });
     const { violations } = await page.evaluate(() => window.axe.run(document.querySelector("dialog")));
     assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${name}, ${mode}`);
+    assert.deepEqual(await page.evaluate(breakableQuantities), [], `${name}, ${mode}: numbers and their units are in one line`);
     const [over, inside] = await page.evaluate(() => [document.documentElement, document.querySelector("dialog .body")].map((each) => each.scrollWidth - each.clientWidth));
     if (width !== 390) continue;
     assert.deepEqual([over, inside], [0, 0], `${name} does not scroll sideways`);

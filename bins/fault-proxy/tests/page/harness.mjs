@@ -104,7 +104,21 @@ export function touchingLabels() {
   });
 }
 
-// Looks at the page in each scheme and size: a screenshot, no violation of axe-core, and nothing that is wider than a narrow window.
+// Runs in the page. Returns the texts in which a line can break between a number and its unit.
+export function breakableQuantities() {
+  const QUANTITY = /\d (?:[kKmMgG]?bit|[kKMGT]?i?B\b|[mµ]?s\b|min\b|h\b)/;
+  const all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (all.nextNode()) {
+    const { parentElement: parent, textContent: text } = all.currentNode;
+    const isShown = parent.checkVisibility() && !parent.closest("svg, code, pre, option, .unseen");
+    if (isShown && QUANTITY.test(text) && !getComputedStyle(parent).whiteSpace.includes("nowrap")) found.push(text);
+  }
+  return found;
+}
+
+// Looks at the page in each scheme and size: a screenshot, no violation of axe-core, no number apart from its unit, and nothing
+// that is wider than a narrow window.
 export async function look(page, name) {
   // A dialog and its backdrop cover the viewport only.
   const hasDialog = await page.locator("dialog[open]").count() > 0;
@@ -128,6 +142,7 @@ export async function look(page, name) {
     const scrolling = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
     assert.deepEqual(scrolling, [], `${name}, ${kind}: tables do not scroll sideways`);
     assert.deepEqual(await page.evaluate(touchingLabels), [], `${name}, ${kind}: labels of charts do not touch`);
+    assert.deepEqual(await page.evaluate(breakableQuantities), [], `${name}, ${kind}: numbers and their units are in one line`);
     // Playwright evaluates outside of the page's content security policy.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
