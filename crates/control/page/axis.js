@@ -1,6 +1,6 @@
 // Ticks of the axes of charts.
 
-import { bytes, millis } from "./format.js";
+import { millis, rate, shortest } from "./format.js";
 
 // The smallest of 1, 2 and 5 times a power of ten that is at least `step`.
 function round(step) {
@@ -15,11 +15,11 @@ function values(max, min_step) {
   return Array.from({ length: count + 1 }, (_, index) => index * step);
 }
 
-// Each kind of values has an axis that also fits an idle proxy: `least` is its smallest top.
+// Each kind of values has an axis that also fits an idle proxy. Its ticks have a `label`, and its values are written as a `figure`.
 export const AXES = {
-  rate: { ticks: (max) => values(Math.max(max, 1000), 1), label: (value) => `${bytes(value)}/s`, left: 64 },
-  latency: { ticks: (max) => values(Math.max(max, 0.01), 0.001), label: (value) => millis(value), idle: 10, left: 52 },
-  count: { ticks: (max) => values(Math.max(max, 4), 1), label: String, left: 30 },
+  rate: { ticks: (max) => values(Math.max(max, 1000), 1), label: (value) => rate(value, shortest), figure: rate, left: 64 },
+  latency: { ticks: (max) => values(Math.max(max, 0.01), 0.001), label: (value) => millis(value, shortest), figure: millis, idle: 10, left: 52 },
+  count: { ticks: (max) => values(Math.max(max, 4), 1), label: String, figure: String, left: 30 },
 };
 
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300];

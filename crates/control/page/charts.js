@@ -2,7 +2,7 @@
 
 import { AXES, times } from "./axis.js";
 import { element } from "./elements.js";
-import { clock } from "./format.js";
+import { NONE, clock } from "./format.js";
 import { labelled } from "./marks.js";
 import { svg } from "./svg.js";
 
@@ -83,12 +83,12 @@ export class Chart {
   }
 
   describe(sample, all) {
-    const label = (value) => (value === null ? "–" : this.axis.label(value));
-    this.series.forEach(({ value }, index) => { this.legend[index].value.textContent = sample ? label(value(sample)) : "–"; });
+    const label = (value) => (value === null ? NONE : this.axis.figure(value));
+    this.series.forEach(({ value }, index) => { this.legend[index].value.textContent = sample ? label(value(sample)) : NONE; });
     this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "values: last second";
     const latest = this.legend.map(({ name, value }) => `${name} ${value.textContent}`).join(", ");
     const marks = this.view.marks.filter(({ number }) => number !== undefined).length;
-    this.picture.setAttribute("aria-label", `${this.title}: now ${latest}; at most ${all.length ? this.axis.label(Math.max(...all)) : "–"}`
+    this.picture.setAttribute("aria-label", `${this.title}: now ${latest}; at most ${all.length ? this.axis.figure(Math.max(...all)) : NONE}`
       + `${marks ? `; marks of ${marks} ${marks === 1 ? "change" : "changes"}, which the table of changes lists` : ""}`);
   }
 }

@@ -11,7 +11,7 @@ export class Faults {
   // `changes` has the types of faults.
   constructor({ change, changes }) {
     Object.assign(this, { change, changes, messages: new Messages(), ofRows: new Map() });
-    this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", "Share", "State", number("Times acted"), ["Controls", "wide"]]);
+    this.table = table([["Fault", "name"], ["What it does", "wide"], "Acts on", number("Share"), "State", number("Times acted"), ["Controls", "wide"]]);
     this.table.classList.add("faults");
     this.none = element("p", { className: "none", });
     this.bars = element("div", { className: "bars" });

@@ -2,33 +2,35 @@
 
 export const NONE = "–";
 
-// Three digits at most, without an exponent.
-function short(value) {
-  if (value >= 100) return String(Math.round(value));
-  return String(Number(value.toPrecision(value >= 10 ? 3 : 2)));
-}
+// Figures have one decimal, so that those of one unit line up in a column, and keep their place while they change.
+const figure = (value) => value.toFixed(1);
 
-export function bytes(count) {
+// Labels of axes have the decimals that they need.
+export const shortest = (value) => String(Number(value.toPrecision(3)));
+
+export function bytes(count, digits = figure) {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let unit = 0;
-  while (count >= 999.5 && unit < units.length - 1) { count /= 1000; unit += 1; }
-  return `${unit === 0 ? Math.round(count) : short(count)} ${units[unit]}`;
+  while (count >= (unit === 0 ? 999.5 : 999.95) && unit < units.length - 1) { count /= 1000; unit += 1; }
+  return `${unit === 0 ? Math.round(count) : digits(count)} ${units[unit]}`;
 }
 
-export const rate = (value) => (value === null || value === undefined ? NONE : `${bytes(value)}/s`);
+export const rate = (value, digits) => (value === null || value === undefined ? NONE : `${bytes(value, digits)}/s`);
 
-export function millis(time) {
+export function millis(time, digits = figure) {
   if (time === null || time === undefined) return NONE;
-  if (time === 0) return "0 ms";
-  if (time < 0.9995) return `${short(time * 1000)} µs`;
-  return time < 999.5 ? `${short(time)} ms` : `${short(time / 1000)} s`;
+  if (time > 0 && time < 0.9995) return `${Math.round(time * 1000)} µs`;
+  return time < 999.95 ? `${digits(time)} ms` : `${digits(time / 1000)} s`;
 }
 
-export const quantiles = (times) => (times ? `${millis(times.p50)} / ${millis(times.p99)}` : NONE);
+// The p50 and the p99 as a pair of texts.
+export const quantiles = (times) => (times ? [millis(times.p50), millis(times.p99)] : NONE);
 
 export const whole = (count) => count.toLocaleString("en-US");
 
+// A share that someone has set, with the decimals that it has, and one that was measured.
 export const percent = (share) => `${Number((share * 100).toPrecision(3))}%`;
+export const measured = (share) => (share === null ? NONE : `${(share * 100).toFixed(2)}%`);
 
 // The text of an error of the system, without its number.
 export const withoutErrno = (message) => message.replace(/ \(os error \d+\)/g, "");

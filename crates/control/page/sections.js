@@ -2,7 +2,7 @@
 
 import { author } from "./changes.js";
 import { element } from "./elements.js";
-import { NONE, age, bytes, clock, percent, quantiles, rate, unbroken, whole } from "./format.js";
+import { NONE, age, bytes, clock, measured, quantiles, rate, unbroken, whole } from "./format.js";
 import { Folded, number } from "./tables.js";
 
 class Section {
@@ -42,14 +42,14 @@ export class Requests extends Section {
 
 export class Accuracy extends Section {
   constructor() {
-    super("Fault accuracy", [["Fault", "name"], number("Sessions"), number("Times acted"), number("Requested p50 / p99"), number("Measured p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss")], "");
+    super("Fault accuracy", [["Fault", "name"], number("Sessions"), number("Times acted"), number("Requested p50 / p99"), number("Measured p50 / p99"), number("Error p50 / p99"), number("Rate"), number("Loss"), number("Segments")], "");
   }
 
   update({ faults }) {
     this.section.hidden = faults.length === 0;
     this.fill(faults, ({ name }) => name, (of) => [
       of.name, whole(of.sessions), whole(of.applied), quantiles(of.asked_ms), quantiles(of.held_ms), quantiles(of.late_ms), rate(of.bytes_per_second),
-      of.loss_share === null ? NONE : `${percent(of.loss_share)} of ${whole(of.segments)} segments`,
+      measured(of.loss_share), of.loss_share === null ? NONE : whole(of.segments),
     ], "Measured times include waiting for earlier data. The error is the time from when data was due until its release.");
   }
 }

@@ -22,7 +22,13 @@ function newCell({ className, textContent }, index) {
   return element("td", { role: "cell", className, data: { label: textContent } });
 }
 
-// Makes the rows those of `items`, in their order. `cellsOf` returns texts or elements.
+// Shows a pair of texts. The second one has a width of its own (page.css), so that those above each other line up.
+function showPair(cell, texts) {
+  if (cell.childElementCount !== 2) cell.replaceChildren(element("span"), " / ", element("span", { className: "second" }));
+  texts.forEach((text, index) => { if (cell.children[index].textContent !== text) cell.children[index].textContent = text; });
+}
+
+// Makes the rows those of `items`, in their order. `cellsOf` returns texts, pairs of texts or elements.
 export function fill(made, items, keyOf, cellsOf) {
   const body = made.tBodies[0];
   const heads = made.tHead.rows[0].cells;
@@ -36,6 +42,8 @@ export function fill(made, items, keyOf, cellsOf) {
       const cell = row.cells[index] ?? row.appendChild(newCell(heads[index], index));
       if (content instanceof Node) {
         if (cell.firstChild !== content) cell.replaceChildren(content);
+      } else if (Array.isArray(content)) {
+        showPair(cell, content);
       } else if (cell.textContent !== String(content)) {
         cell.textContent = content;
       }

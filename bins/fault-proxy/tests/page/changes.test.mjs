@@ -8,7 +8,7 @@ import { test } from "node:test";
 const load = (name) => import(join(process.env.PAGE_MODULES, name));
 const { inWords } = await load("changes.js");
 const { actsOn, inWords: stateInWords, stateOf } = await load("fault-states.js");
-const { unbroken } = await load("format.js");
+const { bytes, measured, millis, quantiles, rate, shortest, unbroken } = await load("format.js");
 const { goesWith, hintsOf } = await load("fault-types.js");
 const { labelOf, labelled } = await load("marks.js");
 const { kindsOf, withUnit, readable } = await load("units.js");
@@ -36,6 +36,14 @@ test("quantities of the command line are written for people", () => {
 
 test("a line does not break within a quantity", () => {
   assert.equal(unbroken("Correlation, 0 to 1, or 0.1 or 10%, or 5 ms of 768 kbit/s, 1 mbit/s"), "Correlation, 0\u00a0to\u00a01, or 0.1\u00a0or\u00a010%, or 5\u00a0ms of 768\u00a0kbit/s, 1\u00a0mbit/s");
+});
+
+test("figures of one unit have the same decimals, and labels of axes those that they need", () => {
+  assert.deepEqual([0, 7, 999.4, 999.5, 13_000, 26_300, 999_949, 999_950, 2e9].map((count) => bytes(count)), ["0 B", "7 B", "999 B", "1.0 KB", "13.0 KB", "26.3 KB", "999.9 KB", "1.0 MB", "2.0 GB"]);
+  assert.deepEqual([0, 0.0978, 0.9995, 60, 26.34, 999.94, 999.95, 61_500].map((time) => millis(time)), ["0.0 ms", "98 µs", "1.0 ms", "60.0 ms", "26.3 ms", "999.9 ms", "1.0 s", "61.5 s"]);
+  assert.deepEqual([rate(300_000, shortest), rate(1500, shortest), millis(0, shortest), millis(5, shortest)], ["300 KB/s", "1.5 KB/s", "0 ms", "5 ms"]);
+  assert.deepEqual([measured(0.0596), measured(0.1), measured(null), quantiles(null)], ["5.96%", "10.00%", "–", "–"]);
+  assert.deepEqual(quantiles({ p50: 1, p99: 250 }), ["1.0 ms", "250.0 ms"]);
 });
 
 test("the units of toxics are those of Toxiproxy", () => {

@@ -73,7 +73,7 @@ await test(async (page) => {
   for (let sessions = 0; sessions < 3; sessions += 1) client(cache, 20_000);
   await eventually("bytes pass", async () => (await tile("Request rate").innerText()) !== "0 B/s");
   await post("/toxics", { type: "latency", attributes: { mean: "120ms", stddev: "20ms" } });
-  await eventually("latency is measured", async () => /^\d{3} ms$|^[\d.]+ s$/.test(await tile("Added latency p50").innerText()));
+  await eventually("latency is measured", async () => /^\d{3}\.\d ms$|^[\d.]+ s$/.test(await tile("Added latency p50").innerText()));
   await eventually("the axis fits", async () => (await labels("Added latency")).some((text) => /^[1-9]\d\d ms$/.test(text)));
   await chart("Added latency").locator("text.mark").first().waitFor();
   const changes = page.getByRole("region", { name: "Recent changes" });
@@ -144,7 +144,7 @@ await test(async (page) => {
   await chart("Throughput").locator("polyline").first().waitFor();
   assert(await points() >= 10, "the server keeps the history");
   await chart("Added latency").locator("text.mark").first().waitFor();
-  await page.getByRole("region", { name: "Fault accuracy" }).getByRole("row", { name: /^latency_downstream \d+ [\d,]+ 1\d\d ms/ }).waitFor();
+  await page.getByRole("region", { name: "Fault accuracy" }).getByRole("row", { name: /^latency_downstream \d+ [\d,]+ 1\d\d\.\d ms/ }).waitFor();
   assert.equal(await page.getByRole("region", { name: "Open sessions" }).getByRole("row").count(), 4);
   await look(page, "detail");
 

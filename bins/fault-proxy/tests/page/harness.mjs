@@ -117,8 +117,20 @@ export function breakableQuantities() {
   return found;
 }
 
-// Looks at the page in each scheme and size: a screenshot, no violation of axe-core, no number apart from its unit, and nothing
-// that is wider than a narrow window.
+// Runs in the page. Returns the columns of numbers in which figures of one unit have different decimals.
+export function unevenDecimals() {
+  const units = {};
+  for (const cell of document.querySelectorAll("table td:is(.number, .rate, .delay)")) {
+    const column = `${cell.closest("section").id} ${cell.closest("table").parentElement.className} ${cell.dataset.label}`;
+    for (const [text, decimals, unit] of cell.innerText.matchAll(/[\d,]+(?:\.(\d+))? ?([KMGT]?B(?:\/s)?|[mµ]?s|%)/g)) {
+      (units[`${column} ${unit}`] ??= new Map()).set(decimals?.length ?? 0, text);
+    }
+  }
+  return Object.entries(units).filter(([, each]) => each.size > 1).map(([column, each]) => `${column}: ${[...each.values()].join(", ")}`);
+}
+
+// Looks at the page in each scheme and size: a screenshot, no violation of axe-core, no number apart from its unit, even decimals, and
+// nothing that is wider than a narrow window.
 export async function look(page, name) {
   // A dialog and its backdrop cover the viewport only.
   const hasDialog = await page.locator("dialog[open]").count() > 0;
@@ -143,6 +155,7 @@ export async function look(page, name) {
     assert.deepEqual(scrolling, [], `${name}, ${kind}: tables do not scroll sideways`);
     assert.deepEqual(await page.evaluate(touchingLabels), [], `${name}, ${kind}: labels of charts do not touch`);
     assert.deepEqual(await page.evaluate(breakableQuantities), [], `${name}, ${kind}: numbers and their units are in one line`);
+    assert.deepEqual(await page.evaluate(unevenDecimals), [], `${name}, ${kind}: figures of one unit have the same decimals`);
     // Playwright evaluates outside of the page's content security policy.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
