@@ -19,6 +19,8 @@ pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
 /// Time after which the shortest round trip is measured again unless one has confirmed it. It is the same for all, so
 /// that connections that share a link without knowing it measure at the same time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum time of a probe. Peers decide how long their round trips take.
+const MAX_PROBE_TIME: Duration = Duration::from_secs(2);
 /// Minimum time over which the rate of all sessions is measured.
 const RATE_INTERVAL: Duration = Duration::from_millis(100);
 /// Number of round trips over which the mean rate of the sessions is averaged.
@@ -197,9 +199,10 @@ impl PathState {
             let mean = inner.mean_rate.unwrap_or(rate);
             inner.mean_rate = Some(mean - mean / MEAN_TRIPS + rate / MEAN_TRIPS);
             inner.congested = (trip.rtt > 2 * min_rtt.max(MIN_RTT)).then_some(now);
-            if now >= inner.confirmed + PROBE_INTERVAL && now >= probe_end {
+            // Also after a probe that another path began: many paths together must not keep all sessions waiting.
+            if now >= inner.confirmed.max(probe_end) + PROBE_INTERVAL {
                 // All data in flight arrives within a round trip. One more round trip follows on the empty path.
-                self.probe.extend(now + trip.rtt + min_rtt);
+                self.probe.extend(now + (trip.rtt + min_rtt).min(MAX_PROBE_TIME));
             }
         }
         Estimate { min_rtt, rate: inner.rate, mean_rate: inner.mean_rate.unwrap_or(rate) }

@@ -1,5 +1,6 @@
 //! Two sessions against each other.
 
+mod hostile;
 mod link;
 mod losses;
 mod memory;
