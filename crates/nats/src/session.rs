@@ -267,7 +267,7 @@ impl Session {
 
     /// Records that this many bytes were delivered.
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
-        self.receiver.consumed(bytes);
+        self.receiver.consumed(now, bytes);
         self.last_progress = now;
         if self.state == State::Open {
             self.send_header(now);

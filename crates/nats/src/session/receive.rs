@@ -97,6 +97,9 @@ impl Receiver {
                 return ReceiveOutcome::TooMuch;
             }
             let len = payload.len() as u64;
+            if self.queue.is_empty() {
+                self.share.on_progress(now);
+            }
             self.queue.push_back(unpin(payload));
             self.queued = size;
             self.got = end;
@@ -133,10 +136,22 @@ impl Receiver {
         !self.queue.is_empty()
     }
 
-    pub(super) fn consumed(&mut self, bytes: usize) {
+    pub(super) fn consumed(&mut self, now: Duration, bytes: usize) {
+        self.share.on_progress(now);
         self.taken += bytes as u64;
         self.unacked_chunks += 1;
         debug_assert!(self.taken <= self.got, "only data that has arrived is read");
+    }
+
+    /// Returns the time of the next call to [`must_end`](Self::must_end).
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.share.deadline().filter(|_| self.has_next())
+    }
+
+    /// Returns true if the budget is full and the data has not been read for too long. A window that is reserved for
+    /// data that has not arrived does not count.
+    pub(super) fn must_end(&mut self, now: Duration) -> bool {
+        self.has_next() && self.share.must_end(now)
     }
 
     /// Returns true if only the end is left to read.

@@ -24,6 +24,7 @@ impl Session {
             left,
             given_up,
             self.sender.share.deadline(),
+            self.receiver.deadline(),
             Some(liveness),
         ];
         times.into_iter().flatten().min()
@@ -68,7 +69,7 @@ impl Session {
         {
             self.is_over = true;
         }
-        if self.sender.share.must_end(now) {
+        if self.sender.share.must_end(now) || self.receiver.must_end(now) {
             self.run_out_of_memory(now);
         }
         if self.is_half_closed() && now >= self.last_progress.saturating_add(self.half_close_timeout()) {

@@ -1,6 +1,7 @@
 //! Peers that use the protocol against other sessions.
 
 use super::*;
+use crate::budget::{MemoryBudget, OUT_OF_MEMORY};
 use crate::session::path::{PathState, Probe};
 use crate::session::round::RoundTrip;
 
@@ -27,4 +28,41 @@ fn a_peer_cannot_stop_the_other_sessions_of_a_connection() {
         stopped += u32::from(probe.is_on(now + SECOND / 2));
     }
     assert!(stopped > 0 && stopped < times / 3, "{stopped} of {times}");
+}
+
+/// Sends this many single bytes to the server.
+fn send_bytes(world: &mut World, count: u64) {
+    for seq in 0..count {
+        let header = Header { seq, ..Header::default() };
+        let frame = world.ends[0].session.codec.encode(&header, b"x");
+        world.ends[1].session.receive(world.now, frame).expect("a frame");
+    }
+}
+
+/// Single bytes take more memory than the credit that they use, and their target never reads.
+#[test]
+fn sessions_whose_data_is_not_read_are_ended_when_the_budget_is_full() {
+    let budget = MemoryBudget::new(16 << 20);
+    let world = || {
+        let budgets = [MemoryBudget::new(256 << 20), Arc::clone(&budget)];
+        let mut world = World::with_memory(Encoding::Binary, 1, LIMITS, &budgets);
+        world.trouble.lost = 1000;
+        world
+    };
+    let mut slow = world();
+    send_bytes(&mut slow, 1000);
+    let mut hogs = [(); 3].map(|()| world());
+    for hog in &mut hogs {
+        send_bytes(hog, 30_000);
+    }
+    assert!(budget.is_full());
+    for _ in 0..30 {
+        hogs.iter_mut().for_each(|hog| hog.pass(SECOND));
+        let reader = &mut slow.ends[1].session;
+        let chunk = reader.next_chunk().expect("more than it reads here");
+        reader.consumed(slow.now, chunk.len());
+        slow.pass(SECOND);
+    }
+    assert_eq!(hogs[0].failure(1).map(|failure| &*failure.reason), Some(OUT_OF_MEMORY));
+    assert!(!budget.is_full() && slow.failure(1).is_none());
 }
