@@ -47,7 +47,7 @@ fn a_server_without_proxies_shows_the_first_command_and_asks_for_its_token() {
 
 #[test]
 fn the_list_shows_failures_and_faults_of_thirty_proxies_on_two_screens() {
-    browse("overview.mjs", &["overview", "overview-30", "reconnecting"]);
+    browse("overview.mjs", &["overview", "overview-30", "reconnecting", "reconnecting-detail"]);
 }
 
 #[test]

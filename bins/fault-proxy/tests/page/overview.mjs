@@ -133,5 +133,25 @@ await test(async (page) => {
   await server.stop();
   await page.getByText(/^No connection to the server; trying again\. Check that fault-proxy still runs\. The figures are those of \d\d:\d\d:\d\d\.$/).waitFor();
   assert(await page.getByRole("button", { name: "New proxy" }).first().isDisabled());
+
+  console.log("figures of a server that does not respond have no colors, and their time stays in view");
+  const colors = (selector, part) => page.locator(selector).evaluateAll((all, part) => [...new Set(all.map((each) => getComputedStyle(each, part).color))], part);
+  const [quiet] = await colors(".keys");
+  for (const selector of [".summary", ".overview td.open", ".overview .failed b", ".overview .failed small"]) assert.deepEqual(await colors(selector), [quiet], selector);
+  assert.deepEqual(await colors(".overview td.state", "::before"), [quiet]);
+  for (const size of [{ width: 390, height: 844 }, { width: 1280, height: 900 }]) {
+    await page.setViewportSize(size);
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    const covering = await page.locator("#lost").evaluate((banner) => {
+      const { left, top, height } = banner.getBoundingClientRect();
+      return document.elementFromPoint(left + 20, top + height / 2)?.id;
+    });
+    assert.equal(covering, "lost", `${size.width} px`);
+  }
   await look(page, "reconnecting");
+  await page.goto(`${page.url()}proxy/cache`);
+  await page.getByRole("heading", { name: "cache" }).waitFor();
+  assert.deepEqual(await colors(".tiles dd"), [quiet]);
+  assert.notDeepEqual(await colors("#detail-title"), [quiet]);
+  await look(page, "reconnecting-detail");
 }, ["net::ERR_"]);
