@@ -37,6 +37,8 @@ export class Chart {
   clear() {
     this.view = null;
     this.picture.replaceChildren();
+    this.picture.setAttribute("aria-label", this.title);
+    for (const { value } of this.legend) value.textContent = NONE;
   }
 
   // The time that the legend shows, or null for the latest.

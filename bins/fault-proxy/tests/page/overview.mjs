@@ -153,5 +153,6 @@ await test(async (page) => {
   await page.getByRole("heading", { name: "cache" }).waitFor();
   assert.deepEqual(await colors(".tiles dd"), [quiet]);
   assert.notDeepEqual(await colors("#detail-title"), [quiet]);
+  assert.deepEqual([...new Set(await page.locator(".charts b").allInnerTexts())], ["–"], "the charts have no values of another proxy");
   await look(page, "reconnecting-detail");
 }, ["net::ERR_"]);
