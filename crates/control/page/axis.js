@@ -17,9 +17,9 @@ function values(max, min_step) {
 
 // Each kind of values has an axis that also fits an idle proxy. Its ticks have a `label`, and its values are written as a `figure`.
 export const AXES = {
-  rate: { ticks: (max) => values(Math.max(max, 1000), 1), label: (value) => rate(value, shortest), figure: rate, left: 64 },
-  latency: { ticks: (max) => values(Math.max(max, 0.01), 0.001), label: (value) => millis(value, shortest), figure: millis, idle: 10, left: 52 },
-  count: { ticks: (max) => values(Math.max(max, 4), 1), label: String, figure: String, left: 30 },
+  rate: { ticks: (max) => values(Math.max(max, 1000), 1), label: (value) => rate(value, shortest), figure: rate },
+  latency: { ticks: (max) => values(Math.max(max, 0.01), 0.001), label: (value) => millis(value, shortest), figure: millis, idle: 10 },
+  count: { ticks: (max) => values(Math.max(max, 4), 1), label: String, figure: String },
 };
 
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300];

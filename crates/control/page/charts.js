@@ -7,7 +7,8 @@ import { labelled } from "./marks.js";
 import { svg } from "./svg.js";
 
 const HEIGHT = 190;
-const EDGE = { right: 10, top: 20, bottom: 24 };
+// The labels of all axes have the same width, so that charts below each other have the same times at the same place.
+const EDGE = { left: 64, right: 10, top: 20, bottom: 24 };
 // Half of the width of a time, in pixels.
 const HALF_LABEL = 27;
 
@@ -51,7 +52,7 @@ export class Chart {
   timeAt(client_x) {
     const { left, width } = this.picture.getBoundingClientRect();
     const { from, to } = this.view;
-    return from + ((client_x - left - this.axis.left) / (width - this.axis.left - EDGE.right)) * (to - from);
+    return from + ((client_x - left - EDGE.left) / (width - EDGE.left - EDGE.right)) * (to - from);
   }
 
   draw() {
@@ -62,15 +63,15 @@ export class Chart {
     const ticks = this.axis.ticks(all.length ? Math.max(...all) || this.axis.idle || 0 : this.axis.idle ?? 0);
     const [right, bottom] = [width - EDGE.right, HEIGHT - EDGE.bottom];
     const scale = {
-      x: (time) => this.axis.left + ((time - from) / (to - from)) * (right - this.axis.left),
+      x: (time) => EDGE.left + ((time - from) / (to - from)) * (right - EDGE.left),
       y: (value) => bottom - (value / ticks.at(-1)) * (bottom - EDGE.top),
     };
     const parts = [
       ...ticks.flatMap((tick) => [
-        svg("line", { class: "grid", x1: this.axis.left, x2: right, y1: scale.y(tick), y2: scale.y(tick) }),
-        svg("text", { x: this.axis.left - 6, y: scale.y(tick) + 4, "text-anchor": "end" }, this.axis.label(tick)),
+        svg("line", { class: "grid", x1: EDGE.left, x2: right, y1: scale.y(tick), y2: scale.y(tick) }),
+        svg("text", { x: EDGE.left - 6, y: scale.y(tick) + 4, "text-anchor": "end" }, this.axis.label(tick)),
       ]),
-      ...times(from, to, Math.floor((right - this.axis.left) / 64)).flatMap(({ time, label }) => [
+      ...times(from, to, Math.floor((right - EDGE.left) / 64)).flatMap(({ time, label }) => [
         svg("line", { class: "grid", x1: scale.x(time), x2: scale.x(time), y1: bottom, y2: bottom + 4 }),
         // A time that does not fit below its tick is left out: beside it, it would be wrong.
         ...(scale.x(time) + HALF_LABEL <= width ? [svg("text", { x: scale.x(time), y: HEIGHT - 6, "text-anchor": "middle" }, label)] : []),

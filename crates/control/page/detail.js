@@ -33,7 +33,7 @@ export class Detail {
     this.tiles = Object.fromEntries(TILES.map((name) => [name, element("dd")]));
     this.charts = [
       new Chart("Throughput", "rate", [
-        { name: "request rate", className: "one", value: (of) => of.bytes_to_upstream }, { name: "response rate", className: "two", value: (of) => of.bytes_to_client }]),
+        { name: "requests", className: "one", value: (of) => of.bytes_to_upstream }, { name: "responses", className: "two", value: (of) => of.bytes_to_client }]),
       new Chart("Added latency", "latency", [
         { name: "p50", className: "one", value: (of) => of.latency_p50_ms }, { name: "p99", className: "two", value: (of) => of.latency_p99_ms }]),
       new Chart("Sessions", "count", [

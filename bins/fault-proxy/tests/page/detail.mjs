@@ -50,6 +50,12 @@ await test(async (page) => {
   assert.deepEqual((await labels("Added latency")).filter((text) => text.includes("s")), ["0 ms", "5 ms", "10 ms"]);
   assert.deepEqual((await labels("Throughput")).filter((text) => text.includes("/s")), ["0 B/s", "500 B/s", "1 KB/s"]);
   assert((await labels("Throughput")).some((text) => /^\d\d:\d\d:\d\d$/.test(text)), "there is a time axis");
+  const edges = () => page.locator("svg.chart").evaluateAll((all) => all.map((chart) => {
+    const left = Math.min(...[...chart.querySelectorAll("line.grid")].map((line) => Number(line.getAttribute("x1"))));
+    return `${left} ${chart.getBoundingClientRect().top - chart.closest("figure").getBoundingClientRect().top}`;
+  }));
+  const [edge, ...others] = await edges();
+  assert.deepEqual(others, [edge, edge], "axes begin at the same place of their charts");
   await look(page, "detail-idle");
 
   console.log("a change is marked as soon as it is listed, without waiting for samples");
@@ -146,6 +152,7 @@ await test(async (page) => {
   await chart("Added latency").locator("text.mark").first().waitFor();
   await page.getByRole("region", { name: "Fault accuracy" }).getByRole("row", { name: /^latency_downstream \d+ [\d,]+ 1\d\d\.\d ms/ }).waitFor();
   assert.equal(await page.getByRole("region", { name: "Open sessions" }).getByRole("row").count(), 4);
+  assert.equal(new Set(await edges()).size, 1, "they do with values of any length");
   await look(page, "detail");
 
   console.log("the values at a place of a chart");
