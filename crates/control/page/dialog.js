@@ -52,7 +52,7 @@ class FaultDialog {
     const where = element("p", { className: "where", textContent: `${proxy.name}: ${proxy.listen} → ${proxy.upstream}` });
     const close = element("button", { type: "button", className: "close", textContent: "×", aria: { label: "Close" } });
     this.cancel = element("button", { type: "button", textContent: "Cancel" });
-    this.send = element("button", { className: "primary" });
+    this.send = element("button", { type: "submit" });
     for (const button of [close, this.cancel]) button.addEventListener("click", () => this.root.close());
     this.form.append(
       element("header", {}, element("div", {}, title, where), close),
@@ -139,7 +139,13 @@ class FaultDialog {
     return faults.map((fault) => (ttl ? { ...fault, ttl: valueFor(TTL, ttl, {}) } : fault));
   }
 
+  // Highlights the button to press next, if there is one.
+  highlight(button) {
+    for (const each of [this.cancel, this.send]) each.classList.toggle("primary", each === button);
+  }
+
   update() {
+    this.highlight(this.send);
     if (!this.preset) this.fields.update();
     const missing = this.missing();
     if (missing) {
@@ -188,6 +194,7 @@ class FaultDialog {
     if (taken.length) {
       const [are, them] = taken.length === 1 ? ["A fault named", "it"] : ["Faults named", "them"];
       this.problem.textContent = `${are} ${listed(taken)} already exist${taken.length === 1 ? "s" : ""}. Close this dialog and remove ${them} first. Nothing was added.`;
+      this.highlight(this.cancel);
       return;
     }
     const share = this.preset ? null : problemOfShare(this.fields.all().toxicity);
@@ -231,6 +238,8 @@ class FaultDialog {
     }
     if (this.added.length) this.cancel.textContent = "Close";
     this.update();
+    // To press the other button again would be refused again, unless something changes.
+    this.highlight(way ? this.cancel : null);
     return null;
   }
 

@@ -64,6 +64,7 @@ const field = (name) => dialog.locator(`[data-name=${name}] :is(input, select)`)
 const texts = async () => Object.fromEntries(await Promise.all(["ctl", "curl", "toml"].map(async (form) =>
   [form, await dialog.locator(`[data-form=${form}]`).evaluate((element) => element.textContent)])));
 const oneLine = (text) => text.replaceAll(" \\\n ", "");
+const highlighted = () => dialog.locator("footer .primary").allInnerTexts();
 const send = async () => {
   await dialog.locator("button.primary").click();
   await page.waitForFunction(() => window.isClosed || document.querySelector(".fault-dialog .problem:not(:empty)"));
@@ -262,10 +263,24 @@ async function presets() {
   await dialog.getByText("3G", { exact: true }).click();
   await dialog.locator("button.primary").click();
   await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists. Close this dialog and remove it first. Nothing was added." }).waitFor();
+  assert.deepEqual(await highlighted(), ["Cancel"]);
   await checked("preset-taken");
   assert.equal((await api("GET", toxics("plain"))).length, 1);
   await close();
   await api("DELETE", `${toxics("plain")}/3g-requests`);
+
+  console.log("a preset with a value that is refused");
+  await open("plain");
+  await dialog.getByText("3G", { exact: true }).click();
+  await dialog.locator("[name=preset-ttl]").fill("soon");
+  assert.deepEqual(await highlighted(), ["Add 3 faults"]);
+  await dialog.locator("button.primary").click();
+  await dialog.getByRole("alert").filter({ hasText: "3g-latency was refused: " }).waitFor();
+  assert.deepEqual(await highlighted(), [], "the value is to be changed first");
+  await dialog.locator("[name=preset-ttl]").fill("5m");
+  assert.deepEqual(await highlighted(), ["Add 3 faults"]);
+  await close();
+  assert.deepEqual(await api("GET", toxics("plain")), []);
 
   console.log("a preset that is refused in the middle");
   await open("plain");
@@ -276,9 +291,13 @@ async function presets() {
   assert.equal(await dialog.locator("tr.added").count(), 2);
   assert.equal(await dialog.locator("tr.refused").innerText().then((text) => text.replaceAll(/\s+/g, " ")), "3g-requests ✗ already exists bandwidth of requests: rate 768 kbit/s, scope proxy");
   assert(await dialog.getByRole("button", { name: "Close", exact: true }).last().isVisible(), "there is nothing to cancel");
+  assert.deepEqual(await highlighted(), ["Close"]);
   await checked("preset-refused");
   await api("DELETE", `${toxics("plain")}/3g-requests`);
   assert(!(await texts()).ctl.includes("3g-latency"), "it is there already");
+  await dialog.locator("[name=preset-ttl]").fill("5m");
+  assert.deepEqual(await highlighted(), ["Add fault"], "the next attempt is another one");
+  await dialog.locator("[name=preset-ttl]").fill("");
   await send();
   assert.equal((await api("GET", toxics("plain"))).length, 3);
   for (const { name } of await api("GET", toxics("plain"))) await api("DELETE", `${toxics("plain")}/${name}`);
