@@ -79,6 +79,28 @@ await test(async (page) => {
   assert(height <= 1800, `the page has ${height} px`);
   await look(page, "overview-30");
 
+  console.log("a row shows that it opens");
+  for (const [width, arrow] of [[1280, "TD"], [390, "A"]]) {
+    await page.setViewportSize({ width, height: 900 });
+    const shown = await row("svc-2").locator("td, a").evaluateAll((all) => all.filter((each) => {
+      const { content, display } = getComputedStyle(each, "::after");
+      return content.startsWith('"›"') && display !== "none";
+    }).map(({ tagName }) => tagName));
+    assert.deepEqual(shown, [arrow], `${width} px`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  assert.equal(await row("svc-2").locator("td.total").evaluate((cell) => getComputedStyle(cell).cursor), "pointer");
+  const look_of = (name) => row(name).evaluate((each) => [getComputedStyle(each).boxShadow, getComputedStyle(each.querySelector("a")).textDecorationLine]);
+  const before = await look_of("svc-2");
+  await row("svc-2").getByRole("link").focus();
+  const focused = await look_of("svc-2");
+  assert(focused.every((style, index) => style !== before[index]), `${before} and ${focused}`);
+  await row("svc-2").locator("td.total").click();
+  await page.getByRole("heading", { name: "svc-2" }).waitFor();
+  await page.keyboard.press("Escape");
+  await row("svc-2").waitFor();
+  await page.evaluate(() => document.activeElement.blur());
+
   console.log("filter, and keys");
   await page.keyboard.press("/");
   await page.keyboard.type("svc-1 latency");
