@@ -42,7 +42,7 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use proxy_cli::args::{Given, names_flag, parse_from, usage, warn_about_unknown_variables, with_sources};
 use proxy_cli::completion;
-use proxy_cli::log::{Log, LogArgs};
+use proxy_cli::log::{Log, LogArgs, is_json_on_stderr};
 use proxy_cli::terminal;
 use tracing::warn;
 
@@ -204,15 +204,18 @@ fn finished(run: Result<RunOutcome>) -> ExitCode {
     }
 }
 
-/// Fails because of wrong settings. Shows the usage if the error is about a flag, but not if it is about a file.
+/// Fails because of wrong settings. Shows the usage if the error is about a flag, but not if it is about a file or the log on stderr
+/// is JSON.
 fn fail_to_start(error: &anyhow::Error, args: &[OsString]) -> ExitCode {
     if names_flag(&format!("{error:#}")) { fail_with_usage(error, args) } else { fail(error, WRONG_USAGE) }
 }
 
 fn fail_with_usage(error: &anyhow::Error, args: &[OsString]) -> ExitCode {
     let code = fail(error, WRONG_USAGE);
-    // Ignores a closed stderr.
-    writeln!(io::stderr(), "{}", usage(Cli::command(), args)).ok();
+    if !is_json_on_stderr() {
+        // Ignores a closed stderr.
+        writeln!(io::stderr(), "{}", usage(Cli::command(), args)).ok();
+    }
     code
 }
 

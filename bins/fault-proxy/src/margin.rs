@@ -30,8 +30,9 @@ use fault_proxy_engine::ScheduleContext;
 use proxy_cli::args::Given;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::signals::Signals;
-use proxy_cli::terminal::{counted, print, print_error};
+use proxy_cli::terminal::{counted, print, print_error, print_line};
 use proxy_cli::workers::runtime;
+use tracing::info;
 
 use self::command::{Failure, NotStarted};
 use self::measurement::Measurement;
@@ -216,7 +217,8 @@ impl Measured {
             && !output.is_empty()
         {
             let value = plan.range.shown(*place);
-            print_error("fault-proxy", format_args!("output of a run that failed at {value}:\n{output}"));
+            let line = format_args!("output of a run that failed at {value}:\n{output}");
+            print_line("fault-proxy", line, || info!(value, output, "output of a run that failed"));
         }
         let mut lines = vec![self.headline(plan)];
         match &self.outcome {
@@ -231,9 +233,7 @@ impl Measured {
         lines.push(format!("{runs} in {:.1} s, seed {}", duration.as_secs_f64(), self.seed));
         let printed = print(lines.join("\n"));
         if plan.at_least.is_some() {
-            let verdict = self.verdict(plan);
-            let result = if verdict.is_met { "as expected" } else { "not as expected" };
-            print_error("fault-proxy", format_args!("{result}: {verdict}"));
+            self.verdict(plan).print();
         }
         printed.map(drop)
     }

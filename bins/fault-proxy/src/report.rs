@@ -12,7 +12,7 @@ use fault_proxy_engine::RequestStats;
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
-use proxy_cli::terminal::{escape_control, print, print_error};
+use proxy_cli::terminal::{escape_control, print};
 
 pub(crate) use self::document::{FORMAT, RunReport};
 pub(crate) use self::files::{ReportFiles, all, check, summary_file};
@@ -67,10 +67,7 @@ impl Report {
     /// Prints the verdicts to stderr, except conditions of `--strict` that are met.
     pub(crate) fn print_verdicts(&self) {
         let unmet = self.verdicts().skip(self.verdicts.len()).filter(|verdict| !verdict.is_met);
-        for verdict in self.verdicts.iter().cloned().chain(unmet) {
-            let result = if verdict.is_met { "as expected" } else { "not as expected" };
-            print_error("fault-proxy", format_args!("{result}: {}", escape_control(&verdict.to_string())));
-        }
+        self.verdicts.iter().cloned().chain(unmet).for_each(|verdict| verdict.print());
     }
 
     /// Prints the tables.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
@@ -36,6 +38,9 @@ use traces::Traces;
 /// Time limit for the writing thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// True if the log of the process is JSON on stderr.
+static JSON_ON_STDERR: AtomicBool = AtomicBool::new(false);
+
 /// Target of events that are not logged, but added to traces as events of the session.
 pub const TRACED: &str = "traced";
 
@@ -54,7 +59,6 @@ pub enum LogFormat {
 #[derive(Debug)]
 pub struct Log {
     stderr: Stderr,
-    is_json_on_stderr: bool,
     /// Writer of a log on stderr. It also prints other texts, which keeps them in order with the log lines.
     lines: Option<NonBlocking>,
     /// Guard of the writing thread.
@@ -102,38 +106,27 @@ impl Log {
         };
         let lines = settings.log_file.is_none().then(|| writer.clone());
         let is_on_terminal = settings.log_file.is_none() && io::stderr().is_terminal();
-        let log = tracing_subscriber::fmt::layer()
+        let human = tracing_subscriber::fmt::layer()
             .with_target(false)
             .fmt_fields(Fields { is_short: is_on_terminal })
-            .with_ansi(is_on_terminal && allows_color())
-            .with_writer(writer);
+            .with_ansi(is_on_terminal && allows_color());
         let targets = targets(settings.log_level);
         let traces = Traces::from_env()?;
         match settings.log_format {
             LogFormat::Human if is_on_terminal => {
-                install(log.event_format(ShortLine), targets, traces.as_ref());
+                install(human.event_format(ShortLine).with_writer(writer), targets, traces.as_ref());
             }
-            LogFormat::Human => install(log, targets, traces.as_ref()),
-            LogFormat::Json => {
-                let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
-                install(log, targets, traces.as_ref());
-            }
+            LogFormat::Human => install(human.with_writer(writer), targets, traces.as_ref()),
+            LogFormat::Json => install(json(writer), targets, traces.as_ref()),
         }
         let is_json_on_stderr = settings.log_format == LogFormat::Json && settings.log_file.is_none();
-        Ok(Self {
-            stderr,
-            is_json_on_stderr,
-            lines,
-            guard: Some(guard),
-            written,
-            file: settings.log_file.clone(),
-            traces,
-        })
+        JSON_ON_STDERR.store(is_json_on_stderr, Ordering::Relaxed);
+        Ok(Self { stderr, lines, guard: Some(guard), written, file: settings.log_file.clone(), traces })
     }
 
     /// Prints a text to stderr, unless the log lines there are JSON.
     pub fn print(&self, text: &str) {
-        if !self.is_json_on_stderr {
+        if !is_json_on_stderr() {
             // Ignore a closed stderr.
             match &self.lines {
                 Some(lines) => writeln!(lines.clone(), "{text}").ok(),
@@ -158,7 +151,7 @@ impl Log {
 
     /// Returns true if a view can cover the log on stderr: it is a terminal, and the log lines there are not JSON.
     pub fn leaves_room_for_a_view(&self) -> bool {
-        io::stderr().is_terminal() && !self.is_json_on_stderr
+        io::stderr().is_terminal() && !is_json_on_stderr()
     }
 
     /// Keeps what would be written to stderr until the guard is dropped.
@@ -177,6 +170,26 @@ impl Drop for Log {
                 .ok();
         }
     }
+}
+
+/// Returns true if the log of the process is JSON on stderr. Every line there is then a record.
+pub fn is_json_on_stderr() -> bool {
+    JSON_ON_STDERR.load(Ordering::Relaxed)
+}
+
+/// Writes the record that `log` logs to stderr, in JSON. It is written at once and at any level, also after the end of the log.
+/// Ignores a closed stderr.
+pub(crate) fn write_record(log: impl FnOnce()) {
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(json(io::stderr)), log);
+}
+
+/// Returns the layer that writes records in JSON.
+fn json<W>(to: W) -> impl Layer<Registry> + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let log = tracing_subscriber::fmt::layer().with_target(false).with_writer(to).json();
+    log.flatten_event(true).with_current_span(true).with_span_list(false)
 }
 
 /// Starts the log, and the export of traces.

@@ -1,7 +1,7 @@
 //! Shutdown: signals, the duration of a run, and the deadline for the end of the process.
 
 use std::future::pending;
-use std::io::{self, Write};
+use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::service;
 use crate::sys::EndSignals;
+use crate::terminal::print_error;
 
 /// Default time that open sessions have to finish when a program ends.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -271,11 +272,11 @@ impl Watcher {
 
     fn end_the_process(&self) -> ! {
         let Stage { name, status } = *self.last.stage.lock();
-        let line = format!("{}: ended while {name}: unwritten output is lost\n", self.program);
+        let program = self.program;
         let (written, waits) = std_mpsc::channel();
         // Another thread may hold the lock of a blocked stderr.
         let writes = thread::Builder::new().spawn(move || {
-            io::stderr().write_all(line.as_bytes()).ok();
+            print_error(program, format_args!("ended while {name}: unwritten output is lost"));
             written.send(()).ok();
         });
         if writes.is_ok() {

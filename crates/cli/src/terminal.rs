@@ -5,6 +5,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use tracing::error;
+
+use crate::log::{is_json_on_stderr, write_record};
 
 /// Escapes the control characters of a name, so that it stays on one line and cannot control the terminal.
 pub fn escape_control(name: &str) -> String {
@@ -34,9 +37,19 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Prints an error and its causes on stderr. Ignores a closed stderr.
+/// Prints an error and its causes on stderr, as a record if the log there is JSON. Ignores a closed stderr.
 pub fn print_error(program: &str, problem: impl Display) {
-    writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
+    let problem = format!("{problem:#}");
+    print_line(program, &problem, || error!(error = problem, "{program} failed"));
+}
+
+/// Prints a line on stderr or, if the log there is JSON, the record that `log` logs. Ignores a closed stderr.
+pub fn print_line(program: &str, line: impl Display, log: impl FnOnce()) {
+    if is_json_on_stderr() {
+        write_record(log);
+    } else {
+        writeln!(io::stderr(), "{program}: {}", plain_lines(&line.to_string())).ok();
+    }
 }
 
 /// Prints a text and a newline to stdout. Returns false if stdout is closed, which is not an error.

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use proxy_cli::faults::any_seed;
 use proxy_cli::signals::Signals;
-use proxy_cli::terminal::print_error;
+use proxy_cli::terminal::print_line;
+use tracing::info;
 
 use super::command::{Command, Ends, Run};
 use super::network::Networks;
@@ -54,10 +55,9 @@ impl<'a> Measurement<'a> {
     /// Runs the command until the search is done.
     pub(super) async fn measure(mut self) -> Measured {
         let Plan { varied, range, .. } = self.plan;
-        print_error(
-            "fault-proxy",
-            format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
-        );
+        let (fault, parameter) = (&varied.name, varied.parameter.name);
+        let line = format_args!("looking for the limit of {fault}.{parameter}, {range}");
+        print_line("fault-proxy", line, || info!(fault, parameter, %range, "looking for the limit"));
         let (outcome, error) = match self.find_limit().await {
             Ok(outcome) => (outcome, None),
             Err(error) => (Err(Obstacle::Aborted(format!("{error:#}"))), Some(error)),
@@ -78,7 +78,8 @@ impl<'a> Measurement<'a> {
             self.runs += 1;
             let Some((run, observed)) = ended else {
                 let value = self.plan.range.shown(place);
-                print_error("fault-proxy", format_args!("{value}: stopped; the run is repeated"));
+                let line = format_args!("{value}: stopped; the run is repeated");
+                print_line("fault-proxy", line, || info!(value, "stopped; the run is repeated"));
                 continue;
             };
             if let Some(obstacle) = self.record(place, run, observed) {
@@ -163,21 +164,21 @@ impl<'a> Measurement<'a> {
         let judged = self.obstacles.judge(passed, observed, args.repeat());
         let counts = judged == Judged::Counts && self.search.record(place, passed, acted);
         let why = match &judged {
-            Judged::Repeats(unreached) => format!("; {unreached}"),
+            Judged::Repeats(unreached) => Some(unreached.to_string()),
             Judged::Counts if !counts => {
-                format!("; `{}` did not act, so the run does not count", varied.name)
+                Some(format!("`{}` did not act, so the run does not count", varied.name))
             }
-            _ => String::new(),
+            _ => None,
         };
-        let seconds = run.time.as_secs_f64();
-        let (result, status) = match &run.failure {
-            None => ("passed", String::new()),
-            Some(failure) => ("failed", format!(": {}", failure.status)),
-        };
-        print_error(
-            "fault-proxy",
-            format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
-        );
+        let (value, seconds) = (range.shown(place), run.time.as_secs_f64());
+        let status = run.failure.as_ref().map(|failure| &*failure.status);
+        let result = if passed { "passed" } else { "failed" };
+        let mut line = format!("{value}: {result} in {seconds:.2} s");
+        line.extend(status.map(|status| format!(": {status}")));
+        line.extend(why.as_ref().map(|why| format!("; {why}")));
+        print_line("fault-proxy", line, || {
+            info!(value, duration_ms = seconds * 1e3, status, note = why, "{result}");
+        });
         let failures = match judged {
             Judged::Counts if !counts => &mut self.failures.unrelated,
             _ => &mut self.failures.counted,

@@ -6,7 +6,9 @@ use std::fmt;
 use fault_proxy_control::proxies::{Proxies, RemovedFault};
 use fault_proxy_engine::{Fault, FaultStats, RequestStats};
 use fault_proxy_relay::RelayStats;
+use proxy_cli::terminal::{escape_control, print_line};
 use serde::Serialize;
+use tracing::{error, info};
 
 use crate::fidelity::NEVER_ACTED;
 
@@ -68,6 +70,23 @@ pub(crate) struct Verdict {
     pub(crate) unit: &'static str,
     /// Measured value with its unit, or the reason why it is missing.
     pub(crate) measured: String,
+}
+
+impl Verdict {
+    /// Prints the verdict to stderr, as a record if the log there is JSON.
+    pub(crate) fn print(&self) {
+        let Self { condition, proxy, value, unit, measured, .. } = self;
+        let (proxy, met) = (proxy.as_deref(), self.is_met);
+        let result = if met { "as expected" } else { "not as expected" };
+        let line = format!("{result}: {}", escape_control(&self.to_string()));
+        print_line("fault-proxy", line, || {
+            if met {
+                info!(condition, proxy, met, value, unit, measured, "{result}");
+            } else {
+                error!(condition, proxy, met, value, unit, measured, "{result}");
+            }
+        });
+    }
 }
 
 impl fmt::Display for Verdict {

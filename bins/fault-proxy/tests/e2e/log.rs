@@ -1,7 +1,7 @@
 //! The log: its formats and levels. The run does not depend on a reader.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
@@ -146,6 +146,55 @@ fn json_has_the_data_of_warnings_as_fields() {
         for (name, value) in fields.as_object().expect("an object") {
             assert_eq!(&record[name], value, "{record}");
         }
+    }
+}
+
+#[test]
+fn json_has_the_verdicts_and_the_error_of_the_end() {
+    let mapping = format!("db@{}=127.0.0.1:1", free_port());
+    let args = ["run", "--no-ui", "--control", "off", "--duration", "100ms", "--log-format", "json"];
+    let met = ["--expect", "sessions<1", "--expect", "db.errors>2", "--log-level", "off"];
+    let ended = run(&[&args[..], &["--proxy", &mapping], &met].concat());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let records = records(&ended.stderr);
+    let expected = [
+        json!({"level": "INFO", "message": "as expected", "condition": "sessions<1", "met": true}),
+        json!({"level": "ERROR", "message": "not as expected", "condition": "db.errors>2", "met": false, "proxy": "db"}),
+    ];
+    assert_eq!(records.len(), expected.len(), "{records:?}");
+    for (record, fields) in records.iter().zip(expected) {
+        for (name, value) in fields.as_object().expect("an object") {
+            assert_eq!(&record[name], value, "{record}");
+        }
+        assert_eq!((&record["value"], &record["unit"]), (&json!(0.0), &json!("count")), "{record}");
+        assert_eq!(record["measured"], "0", "{record}");
+        assert!(record["timestamp"].is_string(), "{record}");
+    }
+    assert!(records[0].get("proxy").is_none(), "{}", records[0]);
+    assert!(ended.stdout.contains("db"), "the tables stay on stdout: {ended:?}");
+
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(BINARY);
+    let unwritten =
+        command.args(args).args(["--proxy", &mapping]).args(met).stdout(Stdio::null()).stderr(full);
+    assert_eq!(unwritten.status().unwrap().code(), Some(3));
+}
+
+#[test]
+fn json_has_the_error_that_ends_the_program() {
+    let taken = TcpServer::echo();
+    let addr = taken.addr().to_string();
+    let mapping = format!("{addr}=127.0.0.1:1");
+    for (args, code, error) in [
+        (&["run", "--no-ui", "--control", "off", "--proxy", &mapping][..], 1, "cannot listen on "),
+        (&["run", "--control", "off", "--proxy", "1=a:1", "--expect", "p9<1"], 2, "--expect 'p9<1'"),
+    ] {
+        let ended = run(&[args, &["--log-format", "json"]].concat());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let records = records(&ended.stderr);
+        let last = records.last().expect("a record");
+        assert_eq!((&last["level"], &last["message"]), (&json!("ERROR"), &json!("fault-proxy failed")));
+        assert!(last["error"].as_str().is_some_and(|text| text.contains(error)), "{last}");
     }
 }
 

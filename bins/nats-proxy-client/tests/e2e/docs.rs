@@ -110,4 +110,13 @@ fn a_variable_has_the_name_of_its_flag_and_an_unknown_one_is_warned_of() {
     ] {
         assert!(unknown.contains(warning), "no {warning:?} in {unknown}");
     }
+    let json = failed(&[("NATS_PROXY_MAX_OUTAG", "3s"), ("LOG_FORMAT", "json")]);
+    let lines: Vec<_> = json.lines().collect();
+    assert!(lines.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{json}");
+    for (line, fields) in [
+        (lines.first(), r#""variable":"NATS_PROXY_MAX_OUTAG","meant":"NATS_PROXY_MAX_OUTAGE""#),
+        (lines.last(), r#""message":"nats-proxy-client failed","error":""#),
+    ] {
+        assert!(line.is_some_and(|line| line.contains(fields)), "no {fields:?} in {json}");
+    }
 }
