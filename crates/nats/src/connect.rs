@@ -15,6 +15,7 @@ use self::refusals::Refusals;
 use crate::handshake::{EndInfo, Negotiated, Refusal, Reply, Scope, Target};
 use crate::id::SessionId;
 use crate::session::Role;
+use crate::subject;
 use crate::tunnels::Tunnels;
 
 /// Delay before a request is sent again when no server listens or a server is busy. It doubles while servers are busy.
@@ -136,6 +137,10 @@ impl NatsConnect {
     }
 
     async fn start(&self, id: SessionId, agreed: Option<Negotiated>) -> Result<Connected, ConnectError> {
+        // Otherwise both sessions would receive each other's data.
+        if self.tunnels.inner.link.permissions().session(&subject::to_client(id.as_str())).is_some() {
+            return Err(self.failed("the server's reply has the ID of an open session"));
+        }
         let (encoding, credit, peer) = match agreed {
             Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.sender),
             None => (None, 0, EndInfo::default()),

@@ -133,7 +133,7 @@ impl PermissionTracker {
     }
 
     /// Returns the open session of this end that subscribes to `own`.
-    fn session(&self, own: &str) -> Option<Arc<Shared>> {
+    pub(crate) fn session(&self, own: &str) -> Option<Arc<Shared>> {
         self.sessions.lock().get(own).and_then(Weak::upgrade)
     }
 

@@ -109,6 +109,24 @@ async fn a_request_that_nobody_answers_is_sent_again_with_the_same_id() {
 }
 
 #[tokio::test]
+async fn a_reply_with_the_id_of_an_open_session_is_refused() {
+    let nats = NatsServer::start();
+    let (tunnel, server, mut requests) = client_only(&nats).await;
+    let mut frames = server.subscribe("p.data.to_server.same").await.expect("subscribed");
+    let _first = TcpStream::connect(tunnel.addr).await.expect("listening");
+    reply(&server, &in_time("a request", requests.next()).await.expect("subscribed"), "same", opened()).await;
+    in_time("the first frame", frames.next()).await.expect("subscribed");
+    let mut second = TcpStream::connect(tunnel.addr).await.expect("listening");
+    second.write_all(b"for another target").await.expect("open");
+    reply(&server, &in_time("a request", requests.next()).await.expect("subscribed"), "same", opened()).await;
+    timeout(Duration::from_secs(20), second.read(&mut [0])).await.expect("not open").expect_err("reset");
+    while let Ok(frame) = timeout(Duration::from_millis(200), frames.next()).await {
+        let frame = frame.expect("subscribed");
+        assert!(!frame.payload.ends_with(b"target"), "{frame:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_dies_with_a_request_leaves_it_to_another() {
     let nats = NatsServer::start();
     let (tunnel, server, mut requests) = client_only(&nats).await;
