@@ -139,6 +139,9 @@ impl Framer {
     }
 }
 
+/// First byte of a session with TLS: a record of its handshake.
+pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
+
 /// A framer that gives up at this offset of the stream it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opaque {

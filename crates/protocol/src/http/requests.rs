@@ -7,10 +7,7 @@ use super::lines::Lines;
 use super::request_line::RequestLine;
 use super::{MAX_PENDING, Method, Session, emit};
 use crate::event::{EventKind, OpaqueReason, Request, Sink};
-use crate::framer::Opaque;
-
-/// First byte of a session with TLS: a record of its handshake.
-const TLS_HANDSHAKE: u8 = 0x16;
+use crate::framer::{Opaque, TLS_HANDSHAKE};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {

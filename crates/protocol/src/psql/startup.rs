@@ -3,7 +3,7 @@
 use super::messages::Step;
 use super::{Psql, other_protocol};
 use crate::event::OpaqueReason;
-use crate::framer::Opaque;
+use crate::framer::{Opaque, TLS_HANDSHAKE};
 
 /// Longest packet that starts a session, as in PostgreSQL.
 const MAX_PACKET: u64 = 10_000;
@@ -49,6 +49,10 @@ impl Psql {
             match self.session.startup {
                 Startup::Header { read, count } => {
                     let Some((byte, rest)) = bytes.split_first() else { return Ok(false) };
+                    // So begins a client with `sslnegotiation=direct`. As a length, it is too long.
+                    if count == 0 && *byte == TLS_HANDSHAKE {
+                        return Err(Opaque { offset: self.requests.offset, reason: OpaqueReason::Encrypted });
+                    }
                     *bytes = rest;
                     self.requests.offset += 1;
                     let (read, count) = ((read << 8) | u64::from(*byte), count + 1);

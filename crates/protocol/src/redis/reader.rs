@@ -2,7 +2,8 @@
 
 use super::line::{Line, whole_number};
 use super::other_protocol;
-use crate::framer::Opaque;
+use crate::event::OpaqueReason;
+use crate::framer::{Opaque, TLS_HANDSHAKE};
 use crate::key::Prefix;
 
 /// Limits of the server: `proto-max-bulk-len`, the number of arguments, and the length of an inline command.
@@ -76,6 +77,9 @@ impl Commands {
                         self.offset += (bytes.len() - behind.len()) as u64;
                         *bytes = behind;
                         return Ok(Some(Step::Whole { offset, arguments, end: self.offset }));
+                    }
+                    if self.offset == 0 && *first == TLS_HANDSHAKE {
+                        return Err(Opaque { offset: 0, reason: OpaqueReason::Encrypted });
                     }
                     self.line = Line::default();
                     self.line_begin = self.offset;
