@@ -32,8 +32,16 @@ struct Session {
     answered: u64,
     /// Requests to subscribe or to unsubscribe whose responses have not ended, each with the number of replies to come.
     subscriptions: VecDeque<(u64, u64)>,
-    /// The client has subscribed, so that messages arrive between replies.
-    is_subscribed: bool,
+    /// With RESP2, the client has subscribed to channels or patterns, and to shard channels, so that messages arrive as arrays between
+    /// replies. With RESP3, they are of a type of their own.
+    subscribed: [bool; 2],
+}
+
+impl Session {
+    /// Returns true if the next reply is one to a request to subscribe or to unsubscribe.
+    fn awaits_confirmation(&self) -> bool {
+        self.subscriptions.front().is_some_and(|(number, _)| *number == self.answered + 1)
+    }
 }
 
 impl Redis {

@@ -1,5 +1,6 @@
 //! The stream of requests.
 
+use super::commands::KeyPlace;
 use super::reader::{Commands, Step};
 use super::{Session, commands, emit, other_protocol};
 use crate::event::{EventKind, Request, Sink};
@@ -20,8 +21,8 @@ pub(super) struct Requests {
 struct Command {
     begin: u64,
     name: Name,
-    /// Index of the argument that is the key.
-    key_index: Option<u64>,
+    /// Place of the key, if it has not been read.
+    key: Option<KeyPlace>,
     /// The bytes may be a request that has not been reported.
     is_undecided: bool,
     /// Number of the request that has been reported.
@@ -76,24 +77,31 @@ impl Requests {
                 Step::Whole { offset, arguments, end } => {
                     command.begin = offset;
                     command.set_name(arguments.get(0).unwrap_or_default())?;
-                    let index = command.key_index_in(arguments.count);
-                    let key = index.and_then(|index| arguments.get(index)).unwrap_or_default();
+                    let key = command.find_key(|index| arguments.get(index));
                     command.report(&key[..key.len().min(MAX_KEY)], arguments.count, session, sink)?;
                     command.end(end, sink);
                 }
                 Step::Begins { offset } => {
-                    (command.begin, command.is_undecided, command.key_index) = (offset, true, None);
+                    (command.begin, command.is_undecided, command.key) = (offset, true, None);
                 }
-                Step::Argument { index: 0, count, text } => {
-                    command.set_name(text)?;
-                    command.key_index = command.key_index_in(count);
-                    if command.key_index.is_none() {
-                        command.report(&[], count, session, sink)?;
+                Step::Argument { index, count, text } => {
+                    let is_key = command.key == Some(KeyPlace::At(index));
+                    command.key = if index == 0 {
+                        command.set_name(text)?;
+                        command.key_place()
+                    } else {
+                        command.key.filter(|_| !is_key).and_then(|place| place.after(index, text))
+                    };
+                    let is_last = match command.key {
+                        Some(KeyPlace::At(place)) => place >= count,
+                        _ => index + 1 == count,
+                    };
+                    if is_last {
+                        command.key = None;
                     }
-                }
-                Step::Argument { count, text, .. } => {
-                    command.key_index = None;
-                    command.report(text, count, session, sink)?;
+                    if command.key.is_none() {
+                        command.report(if is_key { text } else { &[] }, count, session, sink)?;
+                    }
                 }
                 Step::Inline { line } => command.report_inline(line, session, sink)?,
                 Step::Ends { offset } => command.end(offset, sink),
@@ -105,9 +113,9 @@ impl Requests {
 
 impl Command {
     fn wanted(&self, index: u64) -> Option<usize> {
-        match index {
-            0 => Some(MAX_NAME),
-            _ => (self.key_index == Some(index)).then_some(MAX_KEY),
+        match (index, self.key) {
+            (0, _) | (_, Some(KeyPlace::AfterStreams(_))) => Some(MAX_NAME),
+            (_, key) => (key == Some(KeyPlace::At(index))).then_some(MAX_KEY),
         }
     }
 
@@ -116,11 +124,29 @@ impl Command {
         self.name.set(text).ok_or(other_protocol(self.begin))
     }
 
-    /// Returns the index of the key among this number of arguments.
-    fn key_index_in(&self, count: u64) -> Option<u64> {
-        let index =
-            if self.name.is_ordinary { Some(1) } else { commands::key_index(self.name.upper.as_bytes()) };
-        index.filter(|index| *index < count)
+    fn key_place(&self) -> Option<KeyPlace> {
+        if self.name.is_ordinary {
+            Some(KeyPlace::At(1))
+        } else {
+            commands::key_place(self.name.upper.as_bytes())
+        }
+    }
+
+    /// Returns the key among these arguments, or nothing.
+    #[inline]
+    fn find_key<'a>(&self, argument: impl Fn(u64) -> Option<&'a [u8]>) -> &'a [u8] {
+        let mut place = self.key_place();
+        let mut index = 1;
+        while let Some(KeyPlace::AfterStreams(_)) = place
+            && let Some(text) = argument(index)
+        {
+            place = place.and_then(|place| place.after(index, text));
+            index += 1;
+        }
+        match place {
+            Some(KeyPlace::At(index)) => argument(index).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     fn report_inline(&mut self, line: &[u8], session: &mut Session, sink: Sink<'_>) -> Result<(), Opaque> {
@@ -129,8 +155,7 @@ impl Command {
         let Some(name) = words().next() else { return Ok(()) };
         self.set_name(name)?;
         let count = words().count() as u64;
-        let index = self.key_index_in(count).and_then(|index| usize::try_from(index).ok());
-        let key = index.and_then(|index| words().nth(index)).unwrap_or_default();
+        let key = self.find_key(|index| words().nth(usize::try_from(index).ok()?));
         self.report(&key[..key.len().min(MAX_KEY)], count, session, sink)
     }
 
@@ -163,7 +188,6 @@ impl Command {
         }
         if commands::subscribes(name) {
             session.subscriptions.push_back((number, count - 1));
-            session.is_subscribed = true;
         }
         self.in_transaction = commands::transaction_after(name).unwrap_or(self.in_transaction);
         Ok(())

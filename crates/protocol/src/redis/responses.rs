@@ -51,6 +51,8 @@ struct Message {
     awaits_first: bool,
     /// The message was published, or is about the connection.
     is_out_of_band: bool,
+    /// What it confirms, if it is an array of RESP2.
+    confirms: Option<usize>,
     reply: Reply,
 }
 
@@ -129,7 +131,9 @@ impl Responses {
     /// Returns the length of the reply at the beginning if it is a simple string, a number or a bulk string, and all of it is there.
     fn whole_reply(&self, bytes: &[u8], session: &Session) -> Option<usize> {
         match bytes[0] {
-            _ if self.open > 0 || session.is_subscribed => None,
+            _ if self.open > 0 || !session.subscriptions.is_empty() || session.subscribed != [false; 2] => {
+                None
+            }
             // It is the most frequent reply.
             b'+' if bytes.starts_with(b"+OK\r\n") => Some(5),
             b'+' | b':' => {
@@ -154,11 +158,12 @@ impl Responses {
         if self.open == 0 {
             self.open = 1;
             let is_push = first == b'>';
+            let may_be_published = session.subscribed != [false; 2] || session.awaits_confirmation();
             self.message = Message {
                 begin: self.offset,
                 is_push,
                 is_outermost: true,
-                awaits_first: is_push || (first == b'*' && session.is_subscribed),
+                awaits_first: is_push || (first == b'*' && may_be_published),
                 ..Message::default()
             };
             if !self.message.awaits_first {
@@ -187,6 +192,7 @@ impl Responses {
         match kind {
             b'-' if is_outermost => self.message.reply = Reply::Failure,
             b'+' if is_outermost && text == b"+QUEUED" => self.message.reply = Reply::Queued,
+            b'+' if is_outermost && text == b"+RESET" => session.subscribed = [false; 2],
             b'_' if is_outermost => self.message.reply = Reply::Null,
             b'$' | b'!' | b'=' => {
                 let length = self.line.number().ok_or(wrong)?;
@@ -232,10 +238,10 @@ impl Responses {
     /// Decides by its first element whether the message is a reply.
     fn classify(&mut self, first: &[u8], session: &Session, sink: Sink<'_>) -> Result<(), Opaque> {
         self.message.awaits_first = false;
-        let is_confirmed = commands::confirms_subscription(first)
-            && session.subscriptions.front().is_some_and(|(number, _)| *number == session.answered + 1);
-        self.message.is_out_of_band =
-            commands::is_published(first) || (self.message.is_push && !is_confirmed);
+        let confirms = commands::confirms_subscription(first).filter(|_| session.awaits_confirmation());
+        let Message { is_push, .. } = self.message;
+        self.message.is_out_of_band = commands::is_published(first) || (is_push && confirms.is_none());
+        self.message.confirms = confirms.filter(|_| !is_push);
         if self.message.is_out_of_band { Ok(()) } else { self.begin_response(session, sink) }
     }
 
@@ -244,6 +250,10 @@ impl Responses {
         self.open -= 1;
         if self.open > 0 || self.message.is_out_of_band {
             return Ok(());
+        }
+        if let Some(place) = self.message.confirms {
+            // The last element is the number of subscriptions.
+            session.subscribed[place] = self.line.number() != Some(0);
         }
         let request = session.answered + 1;
         if let Some((number, replies)) = session.subscriptions.front_mut()

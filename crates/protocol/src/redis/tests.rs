@@ -55,10 +55,26 @@ fn scripts_have_the_key_after_its_count_and_passwords_are_no_keys() {
         (&["EVAL", "return 1", "0"], "request 1 EVAL ``"),
         (&["AUTH", "s3cr3t"], "request 1 AUTH ``"),
         (&["GET", ""], "request 1 GET ``"),
+        (&["BITOP", "AND", "k", "a"], "request 1 BITOP `k`"),
+        (&["object", "encoding", "k"], "request 1 OBJECT `k`"),
+        (&["OBJECT", "HELP"], "request 1 OBJECT ``"),
+        (&["BLMPOP", "1", "1", "k", "LEFT"], "request 1 BLMPOP `k`"),
+        (&["XREAD", "COUNT", "2", "streams", "k", "0"], "request 1 XREAD `k`"),
+        (&["XREAD", "STREAMS"], "request 1 XREAD ``"),
+        (&["XREAD", "COUNT", "2"], "request 1 XREAD ``"),
+        (&["XREAD"], "request 1 XREAD ``"),
+        (&["XREADGROUP", "GROUP", "g", "STREAMS", "NOACK", "STREAMS", "k", ">"], "request 1 XREADGROUP `k`"),
+        (&[&["XREAD"], &["x"; 30][..], &["STREAMS", "k", "0"]].concat(), "request 1 XREAD ``"),
     ] {
-        assert_eq!(without_offsets(&[client(&command(arguments))])[0], expected);
+        for pieces in [&[usize::MAX][..], &[1]] {
+            let seen = events(Protocol::Redis, &[client(&command(arguments))], pieces);
+            assert_eq!(seen[0], format!("0: {expected}"), "{pieces:?}");
+        }
+        if arguments.iter().all(|argument| !argument.is_empty() && !argument.contains(' ')) {
+            let line = arguments.join(" ") + "\r\n";
+            assert_eq!(without_offsets(&[client(&line)])[0], expected);
+        }
     }
-    assert_eq!(without_offsets(&[client("AUTH s3cr3t\r\n")])[0], "request 1 AUTH ``");
 }
 
 #[test]
@@ -179,6 +195,42 @@ fn published_messages_are_not_responses() {
 }
 
 #[test]
+fn arrays_that_look_like_messages_are_replies_unless_the_client_has_subscribed() {
+    let confirmed =
+        |verb: &str, left: u8| format!("*3\r\n${}\r\n{verb}\r\n$1\r\na\r\n:{left}\r\n", verb.len());
+    let pushed = |verb: &str| confirmed(verb, 1).replacen('*', ">", 1);
+    let array = "*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n";
+    for (before, replies) in [
+        (vec![["SUBSCRIBE", "a"]], pushed("subscribe")),
+        (
+            vec![["SUBSCRIBE", "a"], ["UNSUBSCRIBE", "a"]],
+            confirmed("subscribe", 1) + &confirmed("unsubscribe", 0),
+        ),
+        (
+            vec![["SSUBSCRIBE", "a"], ["SUNSUBSCRIBE", "a"]],
+            confirmed("ssubscribe", 1) + &confirmed("sunsubscribe", 0),
+        ),
+        (vec![["SUBSCRIBE", "a"], ["RESET", ""]], confirmed("subscribe", 1) + "+RESET\r\n"),
+        (vec![["SUBSCRIBE", "a"]], "-NOPERM no\r\n".to_owned()),
+    ] {
+        let number = before.len() + 1;
+        let before: String = before.iter().map(|arguments| command(arguments)).collect();
+        let turns = [client(&before), server(&replies), client(&command(&["LRANGE", "l"])), server(array)];
+        for pieces in [&[usize::MAX][..], &[1]] {
+            let last = events(Protocol::Redis, &turns, pieces).pop().expect("events");
+            assert!(last.ends_with(&format!(": done {number} success")), "{before:?} {last}");
+        }
+    }
+    // The client still has a channel, or a shard channel.
+    for verbs in [["SUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"], ["SSUBSCRIBE", "SUBSCRIBE", "UNSUBSCRIBE"]] {
+        let sent = verbs.map(|verb| command(&[verb, "a"])).concat();
+        let replies = verbs.map(|verb| confirmed(&verb.to_lowercase(), u8::from(verb != verbs[2])));
+        let turns = [client(&sent), server(&replies.concat()), server(array)];
+        assert!(seen(&turns).last().expect("events").ends_with("done 3 success"), "{verbs:?}");
+    }
+}
+
+#[test]
 fn a_refused_subscription_has_one_response() {
     let turns = [client(&command(&["SUBSCRIBE", "a", "b"])), server("-NOAUTH no\r\n")];
     assert_eq!(without_offsets(&turns).last().expect("events"), "done 1 NOAUTH");
@@ -196,14 +248,16 @@ fn requests_with_an_unknown_number_of_responses_are_opaque() {
 }
 
 #[test]
+fn a_session_with_tls_is_encrypted() {
+    for protocol in [Protocol::Redis, Protocol::Psql, Protocol::Http] {
+        let seen = events(protocol, &[Turn::Client(b"\x16\x03\x01\x02\n".to_vec())], &[1]);
+        assert_eq!(seen, ["0: opaque: the session is encrypted"], "{protocol:?}");
+    }
+}
+
+#[test]
 fn other_protocols_are_opaque() {
-    for bytes in [
-        &b"\x16\x03\x01\x02\n"[..],
-        b"*1\r\n:1\r\n",
-        b"*x\r\n",
-        b"*1\r\n$-1\r\n",
-        b"\0\0\0\x08\x04\xd2\x16\x2f\n",
-    ] {
+    for bytes in [&b"*1\r\n:1\r\n"[..], b"*x\r\n", b"*1\r\n$-1\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f\n"] {
         let seen = events(Protocol::Redis, &[Turn::Client(bytes.to_vec())], &[1]);
         assert!(seen.len() == 1 && seen[0].contains("opaque"), "{bytes:?}: {seen:?}");
     }
@@ -213,9 +267,11 @@ fn other_protocols_are_opaque() {
 
 /// A command and its reply.
 fn exchange() -> impl Strategy<Value = (String, String)> {
-    let argument = prop_oneof!["[a-z]{0,8}", (4000..6000_usize).prop_map(|length| "x".repeat(length))];
-    let sent = proptest::collection::vec(argument, 0..4).prop_map(|arguments| {
-        let arguments: Vec<_> = ["LPUSH"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let argument =
+        prop_oneof!["[a-z]{0,8}", "STREAMS", (4000..6000_usize).prop_map(|length| "x".repeat(length))];
+    let name = prop_oneof!["LPUSH", "XREAD", "BITOP"];
+    let sent = (name, proptest::collection::vec(argument, 0..4)).prop_map(|(name, arguments)| {
+        let arguments: Vec<_> = [&*name].into_iter().chain(arguments.iter().map(String::as_str)).collect();
         command(&arguments)
     });
     let leaf = prop_oneof![
