@@ -77,8 +77,11 @@ impl Remembered {
 
     /// Forgets a request. It may be decided differently when it is received again.
     pub(crate) fn forget(&mut self, id: &RequestId) {
-        if self.requests.remove(id).is_some() {
-            self.order.retain(|(_, other)| other != id);
+        // From the end: a request that is forgotten arrived recently.
+        if self.requests.remove(id).is_some()
+            && let Some(place) = self.order.iter().rposition(|(_, other)| other == id)
+        {
+            self.order.remove(place);
         }
     }
 }
