@@ -98,6 +98,10 @@ impl NatsAccept {
             ignored(&"a request without a reply subject");
             return None;
         };
+        if reply.len() > handshake::MAX_INBOX {
+            ignored(&"a request with a reply subject that is too long");
+            return None;
+        }
         if subject == self.direct {
             self.answer_again(headers.as_ref(), reply);
             return None;

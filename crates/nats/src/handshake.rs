@@ -32,8 +32,8 @@ const INSTANCE: &str = "instance";
 const MAX_MESSAGE: &str = "max-message";
 /// Maximum length of an invalid host in an error, in characters.
 const MAX_SHOWN_HOST: usize = 100;
-/// Maximum length of an inbox for notices that a server stores, in bytes.
-const MAX_NOTICES: usize = 256;
+/// Maximum length of an inbox that a server stores, in bytes.
+pub(crate) const MAX_INBOX: usize = 256;
 /// Maximum length of a text of the peer, in characters.
 const MAX_REASON: usize = 500;
 
@@ -261,7 +261,7 @@ impl Request {
         let refused_by = refused_by.split(',').filter_map(InstanceId::parse).collect();
         let id = field(REQUEST_ID).and_then(|id| RequestId::parse(id).ok());
         let wait = field(WAIT).and_then(|wait| wait.parse().ok()).map(Duration::from_millis);
-        let is_inbox = |inbox: &&str| inbox.len() <= MAX_NOTICES && subject::is_literal(inbox);
+        let is_inbox = |inbox: &&str| inbox.len() <= MAX_INBOX && subject::is_literal(inbox);
         let notices = field(NOTICES).filter(is_inbox).map(Subject::from);
         Ok(Self { target, offer, refused_by, id, wait, notices })
     }

@@ -189,6 +189,19 @@ async fn a_refusal_is_repeated_too() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_long_reply_subject_is_dropped() {
+    let Served { target, port, client, mut replies, _tunnel, _nats } = Served::start().await;
+    let long = "x".repeat(257);
+    let mut to_long = client.subscribe(long.clone()).await.expect("subscribed");
+    send(&client, "proxy.request", &long, headers(port, &[("proxy-request", "one")])).await;
+    send(&client, "proxy.request", "inbox", headers(port, &[("proxy-request", "two")])).await;
+    next(&mut replies).await;
+    timeout(Duration::from_millis(200), to_long.next()).await.expect_err("no reply");
+    in_time("the dial", target.accept()).await.expect("dialed");
+    timeout(Duration::from_millis(200), target.accept()).await.expect_err("dialed once");
+}
+
+#[tokio::test]
 async fn a_request_whose_client_has_gone_is_not_dialed() {
     let Served { target, port, client, mut replies, _tunnel, _nats } = Served::start().await;
     send(&client, "proxy.request", "inbox", headers(port, &[("proxy-wait", "0")])).await;

@@ -1,7 +1,11 @@
 //! Validation of options.
 
 use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, login};
+use crate::handshake::MAX_INBOX;
 use crate::subject;
+
+/// Maximum length of an inbox prefix, in bytes. async-nats adds 23 bytes.
+pub(super) const MAX_INBOX_PREFIX: usize = MAX_INBOX - 23;
 
 impl NatsOptions {
     /// Validates the options without connecting. [`NatsConnection::connect`](super::NatsConnection::connect) does this
@@ -15,7 +19,7 @@ impl NatsOptions {
         if self.urls.is_empty() {
             return Err(LinkError::NoUrl);
         }
-        if !subject::is_literal(&self.inbox_prefix) {
+        if self.inbox_prefix.len() > MAX_INBOX_PREFIX || !subject::is_literal(&self.inbox_prefix) {
             return Err(LinkError::InboxPrefix(self.inbox_prefix.clone()));
         }
         if self.max_message < MIN_MESSAGE {
@@ -87,6 +91,15 @@ mod tests {
             assert_eq!(options.the_credential().unwrap(), &ann("sesame"), "{urls:?}");
             assert_eq!(options.shown_urls(), "nats://a, nats://b");
         }
+    }
+
+    #[test]
+    fn an_inbox_prefix_leaves_room_for_the_rest_of_the_inbox() {
+        let mut options = options(&["a"], Credential::None);
+        options.inbox_prefix = "x".repeat(233);
+        options.check().unwrap();
+        options.inbox_prefix.push('x');
+        assert!(matches!(options.check().unwrap_err(), LinkError::InboxPrefix(_)));
     }
 
     #[test]

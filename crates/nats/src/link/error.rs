@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::check::MAX_INBOX_PREFIX;
+
 /// Error of [`NatsConnection::connect`](super::NatsConnection::connect). Its URLs do not contain credentials.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -27,7 +29,9 @@ pub enum LinkError {
         url: String,
     },
     /// The inbox prefix is not a valid subject.
-    #[error("`{0}` is not an inbox prefix: use words joined by dots, without spaces, `*` and `>`")]
+    #[error(
+        "`{0}` is not an inbox prefix: use words joined by dots, without spaces, `*` and `>`, of at most {MAX_INBOX_PREFIX} bytes"
+    )]
     InboxPrefix(String),
     /// A file of credentials cannot be used.
     #[error("cannot use {}: {reason}", path.display())]
