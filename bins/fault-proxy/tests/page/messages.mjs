@@ -77,6 +77,8 @@ await test(async (page) => {
   await message.waitFor({ state: "detached" });
   await page.getByRole("switch", { name: "first on" }).check();
   await message.waitFor();
+  const widths = await page.getByRole("region", { name: "Recent changes" }).getByRole("row").nth(1).evaluate((row) => [...row.cells].map((cell) => cell.offsetWidth));
+  assert(widths[2] > widths[0] + widths[1] + widths[3], `a short change has the space of a long one: ${widths}`);
   await look(page, "message");
 
   console.log("a problem stays until it is closed");
