@@ -198,7 +198,7 @@ impl Session {
             return;
         }
         self.is_up = is_up;
-        if self.failure().is_some() {
+        if self.state != State::Open {
             self.last_progress = now;
         }
         if is_up {

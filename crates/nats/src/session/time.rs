@@ -13,7 +13,7 @@ impl Session {
         let half_closed =
             self.is_half_closed().then(|| self.last_progress.saturating_add(self.half_close_timeout()));
         let left = self.no_responders_since().map(|since| since + NO_RESPONDERS_TIMEOUT);
-        let given_up = self.is_aborting().then(|| self.last_progress.saturating_add(self.limits.max_outage));
+        let given_up = self.is_leaving().then(|| self.last_progress.saturating_add(self.limits.max_outage));
         let liveness = self.liveness.deadline(&self.limits, self.is_up);
         let doubt = self.doubt.as_ref().map(|doubt| doubt.at);
         let times = [
@@ -65,7 +65,7 @@ impl Session {
                 State::Complete | State::Aborted(_) => self.is_over = true,
             }
         } else if no_responders_since.is_some_and(|since| now >= since + NO_RESPONDERS_TIMEOUT)
-            || (self.is_aborting() && now >= self.last_progress.saturating_add(self.limits.max_outage))
+            || (self.is_leaving() && now >= self.last_progress.saturating_add(self.limits.max_outage))
         {
             self.is_over = true;
         }
@@ -90,9 +90,9 @@ impl Session {
         self.liveness.no_responders_since.filter(|_| self.state != State::Open && !self.is_unfinished())
     }
 
-    /// Returns true while an abort needs the peer and NATS is connected.
-    fn is_aborting(&self) -> bool {
-        self.is_up && matches!(self.state, State::Aborted(_))
+    /// Returns true while only the notification of the peer is missing, or the rest of an abort, and NATS is connected.
+    fn is_leaving(&self) -> bool {
+        self.is_up && self.state != State::Open
     }
 
     fn half_close_timeout(&self) -> Duration {

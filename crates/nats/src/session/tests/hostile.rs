@@ -4,6 +4,7 @@ use super::*;
 use crate::budget::{MemoryBudget, OUT_OF_MEMORY};
 use crate::session::path::{PathState, Probe};
 use crate::session::round::RoundTrip;
+use crate::session::tests::world::End;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -65,4 +66,34 @@ fn sessions_whose_data_is_not_read_are_ended_when_the_budget_is_full() {
     }
     assert_eq!(hogs[0].failure(1).map(|failure| &*failure.reason), Some(OUT_OF_MEMORY));
     assert!(!budget.is_full() && slow.failure(1).is_none());
+}
+
+/// The frames of this peer keep the session alive, and none of them is the last.
+#[test]
+fn a_peer_cannot_keep_a_session_that_is_delivered() {
+    let mut world = world();
+    world.pass(MS);
+    for end in 0..2 {
+        world.finish(end);
+    }
+    world.trouble.lost = 1000;
+    let End { session, .. } = &mut world.ends[1];
+    let mut header = Header { limit: 1 << 16, ..Header::default() };
+    header.flags.set(Flags::FIN, true);
+    let mut now = world.now;
+    let receive = |session: &mut Session, now, header: &Header| {
+        let frame = session.codec.encode(header, &[]);
+        session.receive(now, frame).expect("a frame");
+        session.on_deadline(now);
+        while session.poll_transmit(now, 1 << 20).is_some() {}
+    };
+    receive(session, now, &header);
+    assert!(session.take_end(now));
+    let header = Header { seq: 1, ack: 1, got: 1, limit: 1 << 16, ..Header::default() };
+    for _ in 0..360 {
+        receive(session, now, &header);
+        now += 10 * SECOND;
+    }
+    assert!(session.is_delivered() && session.failure().is_none());
+    assert!(session.is_over());
 }
