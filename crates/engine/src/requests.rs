@@ -180,12 +180,15 @@ impl Requests {
     /// Bytes that had passed were written. Reads the time once if they end a response, and otherwise not.
     pub(crate) fn on_written(&mut self, direction: Direction, now: impl FnOnce() -> Duration, len: usize) {
         let State { streams, open, .. } = &mut self.state;
+        // A client that has ended its stream has closed the connection, and does not see what is written now.
+        let is_client_gone = streams[Direction::ToUpstream as usize].has_ended();
         let stream = &mut streams[direction as usize];
         stream.on_written(len);
         let now = LazyCell::new(now);
         while let Some(request) = stream.next_written() {
             match direction {
                 Direction::ToUpstream => open.forward(request),
+                Direction::ToDownstream if is_client_gone => open.lose(request),
                 Direction::ToDownstream => open.deliver(request, *now),
             }
         }

@@ -38,6 +38,25 @@ fn a_fault_that_is_added_selects_kinds_of_earlier_requests() {
     assert_eq!(get(&mut streams), Some(RESET));
 }
 
+#[test]
+fn a_response_that_is_written_after_the_client_has_closed_is_unconfirmed() {
+    let second = Duration::from_secs(1);
+    for waits in [second / 2, second * 2] {
+        let delay = RequestAction::Delay(Delay::Constant(second));
+        let faults = faults_of(Protocol::Redis, vec![fault("INCR", Moment::FirstByte, delay)]);
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, b"INCR a\r\n");
+        streams.send(Direction::ToDownstream, b":1\r\n");
+        streams.advance(waits);
+        streams.finish(Direction::ToUpstream);
+        streams.advance(second);
+        assert_eq!(streams.responses(), b":1\r\n", "it may have closed one half only");
+        let stats = &faults.request_stats()[0];
+        let is_lost = u64::from(waits < second);
+        assert_eq!((stats.delivered, stats.unconfirmed), (1 - is_lost, is_lost), "{waits:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_request_is_forwarded_once_its_last_byte_is_written(
