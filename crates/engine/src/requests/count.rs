@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use crate::stats::{DurationCounters, DurationHistogram, Quantiles};
 
 /// Maximum number of kinds that a proxy counts separately. Clients choose the names of methods and commands.
-const MAX_KINDS: usize = 48;
+const MAX_KINDS: usize = RequestStats::MAX_KINDS;
 /// Kind that requests of all further kinds count as.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Requests of a kind that a proxy has read, in all sessions whose protocol it reads.
 ///
@@ -36,6 +36,11 @@ pub struct RequestStats {
     pub injected: u64,
     /// Times from the first byte of a request to the end of its response, as written to the client.
     pub duration: Option<Quantiles>,
+}
+
+impl RequestStats {
+    /// Maximum number of kinds that a proxy counts separately. Requests of further kinds count as `other`.
+    pub const MAX_KINDS: usize = 48;
 }
 
 /// Counters of the requests of a proxy.

@@ -6,11 +6,8 @@ use std::time::Duration;
 
 use fault_proxy_protocol::{Outcome, Request};
 
-use super::count::{KindCounters, NewCounts, RequestCounters, add_one};
+use super::count::{KindCounters, NewCounts, OTHER, RequestCounters, RequestStats, add_one};
 use crate::journal::nanos;
-
-/// Maximum number of kinds that a session counts separately, the number of bits of a set.
-const MAX_KINDS: usize = 64;
 
 /// The requests of a session whose responses were not delivered completely.
 #[derive(Debug, Default)]
@@ -24,8 +21,10 @@ pub(super) struct OpenRequests {
     last_kind: usize,
 }
 
-/// Set of kinds, as bits at their positions.
+/// Set of kinds, as bits at their positions. It has room for all kinds that a proxy counts separately, and for `other`.
 pub(super) type KindSet = u64;
+
+const _: () = assert!(RequestStats::MAX_KINDS < KindSet::BITS as usize);
 
 #[derive(Debug, Clone, Copy)]
 struct OpenRequest {
@@ -93,10 +92,10 @@ impl OpenRequests {
         self.kinds.len()
     }
 
-    /// Returns those kinds of which `is_meant` is true.
+    /// Returns those kinds of which `is_meant` is true, without `other`, which may be several kinds.
     pub(super) fn kinds_where(&self, is_meant: impl Fn(&str) -> bool) -> KindSet {
-        // The last place may be that of several kinds.
-        let kinds = self.kinds.iter().take(MAX_KINDS - 1).enumerate();
+        let is_meant = |kind: &str| kind != OTHER && is_meant(kind);
+        let kinds = self.kinds.iter().enumerate();
         kinds.fold(0, |set, (place, (counters, _))| set | (u64::from(is_meant(&counters.kind)) << place))
     }
 
@@ -125,11 +124,14 @@ impl OpenRequests {
 
     #[inline(never)]
     fn find_position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
-        let known = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
+        if let Some(known) = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind) {
+            return known;
+        }
+        // Kinds beyond the limit of the proxy have the same counters.
+        let counters = counters.of(kind);
+        let known = self.kinds.iter().position(|(other, _)| Arc::ptr_eq(other, &counters));
         known.unwrap_or_else(|| {
-            if self.kinds.len() < MAX_KINDS {
-                self.kinds.push((counters.of(kind), NewCounts::default()));
-            }
+            self.kinds.push((counters, NewCounts::default()));
             self.kinds.len() - 1
         })
     }

@@ -19,6 +19,10 @@ fn a_fault_selects_kinds_beyond_those_that_are_counted_separately() {
         streams.send(Direction::ToDownstream, b"+OK\r\n");
     }
     assert_eq!(streams.end, None);
+    let counts: Vec<_> = faults.request_stats().iter().map(|kind| (kind.requests, kind.delivered)).collect();
+    let other = (90 - crate::RequestStats::MAX_KINDS as u64, 90 - crate::RequestStats::MAX_KINDS as u64);
+    assert_eq!(counts.iter().filter(|count| **count == (1, 1)).count(), crate::RequestStats::MAX_KINDS);
+    assert_eq!(counts.iter().filter(|count| **count == other).count(), 1, "{counts:?}");
     streams.send(Direction::ToUpstream, b"cmd90 a\r\n");
     streams.send(Direction::ToDownstream, b"+OK\r\n");
     assert_eq!(streams.end, Some(RESET));
