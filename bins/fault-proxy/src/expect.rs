@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use fault_proxy_engine::{Fault, Protocol};
+use fault_proxy_engine::{Fault, Protocol, RequestStats};
 use fault_proxy_protocol::Selector;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::counted;
@@ -232,13 +232,19 @@ impl Expectation {
     }
 
     fn verdict_on_requests(&self, kind: &str, proxy: &MeasuredProxy) -> Verdict {
-        // Without this check, a condition such as `unconfirmed=0` would be met although no request could be
-        // read.
-        if proxy.requests.is_empty() && proxy.opaque > 0 {
-            let sessions = counted(proxy.opaque, "session");
-            return self.not_measured(Some(proxy), &format!("no request could be read, in {sessions}"));
+        // Without these checks, a condition such as `unconfirmed=0` would be met although not all requests of the
+        // kind were counted.
+        if proxy.unread > 0 {
+            let sessions = counted(proxy.unread, "session");
+            let reason = format!("{sessions} could not be read, so not all requests are counted");
+            return self.not_measured(Some(proxy), &reason);
         }
         let stats = proxy.requests.iter().find(|stats| stats.kind.eq_ignore_ascii_case(kind));
+        if stats.is_none() && proxy.requests.len() > RequestStats::MAX_KINDS {
+            let most = RequestStats::MAX_KINDS;
+            let reason = format!("its requests count as other, because {most} other kinds came before");
+            return self.not_measured(Some(proxy), &reason);
+        }
         match self.metric.of_requests(stats) {
             Some(value) => self.compared(Some(proxy), value),
             None => self.not_measured(Some(proxy), "no response was delivered"),

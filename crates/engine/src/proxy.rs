@@ -81,6 +81,12 @@ impl Faults {
         self.shared.requests.opaque()
     }
 
+    /// Returns the number of [opaque sessions](Self::opaque_sessions) that may have had further requests. After the switch to another
+    /// protocol, in a replication and after a response without a request, no requests follow.
+    pub fn unread_sessions(&self) -> u64 {
+        self.shared.requests.unread()
+    }
+
     /// Returns the current faults, in the order in which they act.
     pub fn current(&self) -> Vec<Fault> {
         self.shared.plan().iter().map(|entry| entry.fault.clone()).collect()

@@ -20,7 +20,7 @@ fn measured(name: &str, sessions: u64, faults: &[&str]) -> MeasuredProxy {
     totals.sessions = sessions;
     let faults = Engine::new(Settings::default()).proxy(name, faults).stats();
     let label = format!("{name}=up:1");
-    MeasuredProxy { name: name.to_owned(), label, totals, faults, requests: Vec::new(), opaque: 0 }
+    MeasuredProxy { name: name.to_owned(), label, totals, faults, requests: Vec::new(), unread: 0 }
 }
 
 fn told(expectation: &Expectation, proxies: &[MeasuredProxy]) -> Vec<(bool, String)> {
@@ -180,9 +180,10 @@ fn requests_that_could_not_be_read_are_not_confirmed() {
     let mut proxy = measured("db", 2, &[]);
     let told_of = |proxy: &MeasuredProxy| told(&expected, std::slice::from_ref(proxy));
     assert_eq!(told_of(&proxy), [(true, "db.commit.unconfirmed=0: 0 on db=up:1".to_owned())]);
-    proxy.opaque = 2;
-    let unread = "db.commit.unconfirmed=0: no request could be read, in 2 sessions on db=up:1".to_owned();
-    assert_eq!(told_of(&proxy), [(false, unread)]);
+    proxy.unread = 2;
+    let unread =
+        "db.commit.unconfirmed=0: 2 sessions could not be read, so not all requests are counted on db=up:1";
+    assert_eq!(told_of(&proxy), [(false, unread.to_owned())]);
     let slow = parsed("db.commit.p99<1s").resolve(&[], &db).unwrap();
     let none = "db.commit.p99<1s: no response was delivered on db=up:1".to_owned();
     assert_eq!(told(&slow, &[measured("db", 1, &[])]), [(false, none)]);

@@ -22,8 +22,8 @@ pub(crate) struct MeasuredProxy {
     pub(crate) faults: Vec<(Fault, FaultStats)>,
     /// Counts of each kind of request.
     pub(crate) requests: Vec<RequestStats>,
-    /// Sessions whose requests could not be read to their end.
-    pub(crate) opaque: u64,
+    /// Sessions that may have had requests that could not be read.
+    pub(crate) unread: u64,
 }
 
 impl MeasuredProxy {
@@ -46,7 +46,7 @@ pub(super) fn all(proxies: &Proxies) -> Vec<MeasuredProxy> {
         totals: proxy.watch.live().stats(),
         faults: proxy.engine.stats(),
         requests: proxy.engine.request_stats(),
-        opaque: proxy.engine.opaque_sessions(),
+        unread: proxy.engine.unread_sessions(),
         name: proxy.name,
         label: proxy.label,
     });

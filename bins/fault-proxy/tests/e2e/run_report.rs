@@ -157,6 +157,34 @@ fn a_condition_on_requests_makes_the_proxy_read_them() {
     }
 }
 
+#[test]
+fn a_condition_on_requests_is_not_met_if_some_were_not_counted() {
+    let server = Redis::start();
+    let other_kinds = || (0..48).map(|number| format!("KIND{number}\r\n")).collect::<String>();
+    for (sent, reason) in [
+        (other_kinds() + "SET a 1\r\n", "count as other, because 48 other kinds came before"),
+        ("SET a 1\r\nMONITOR\r\n".to_owned(), "1 session could not be read, so not all requests are counted"),
+    ] {
+        let port = free_port();
+        let mapping = format!("cache@{port}=redis://localhost:{}", server.port());
+        let args = ["run", "--control", "off", "--proxy", &mapping, "--expect", "cache.SET.unconfirmed=0"];
+        let proxy = Daemon::spawn(Path::new(BINARY), &args, &[]);
+        proxy.wait_for_line("listening on");
+        let mut redis = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+        redis.write_all(sent.as_bytes()).expect("it is open");
+        let mut answers = Vec::new();
+        while !answers.ends_with(b"+OK\r\n") {
+            let mut answer = [0; 4096];
+            let length = redis.read(&mut answer).expect("it answers");
+            assert!(length > 0, "it closes the connection: {}", answers.escape_ascii());
+            answers.extend_from_slice(&answer[..length]);
+        }
+        drop(redis);
+        assert_eq!(end(&proxy), Some(3), "{}", proxy.stderr());
+        assert!(proxy.stderr().contains(reason), "{}", proxy.stderr());
+    }
+}
+
 fn ping(redis: &TcpStream) {
     (&*redis).write_all(b"PING\r\n").expect("it is open");
     let mut answer = [0; 7];

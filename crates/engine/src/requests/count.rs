@@ -48,6 +48,7 @@ impl RequestStats {
 pub(crate) struct RequestCounters {
     kinds: Mutex<Vec<Arc<KindCounters>>>,
     opaque: AtomicU64,
+    unread: AtomicU64,
     /// Bit set of reasons that were reported.
     reported: AtomicU32,
 }
@@ -95,6 +96,10 @@ impl RequestCounters {
     /// Counts a session whose protocol cannot be read any more. Returns true for the first with this reason.
     pub(super) fn record_opaque(&self, reason: OpaqueReason) -> bool {
         self.opaque.fetch_add(1, Ordering::Relaxed);
+        // No requests of the protocol follow after the others.
+        if !matches!(reason, OpaqueReason::Switched | OpaqueReason::Replication | OpaqueReason::Unrequested) {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+        }
         let bit = 1 << (reason as u32);
         self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
@@ -102,6 +107,11 @@ impl RequestCounters {
     /// Returns the number of sessions whose protocol could not be read to their end.
     pub(crate) fn opaque(&self) -> u64 {
         self.opaque.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of those that may have had further requests.
+    pub(crate) fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Returns the durations of the requests of each kind.
@@ -204,6 +214,7 @@ mod tests {
         assert!(counters.record_opaque(OpaqueReason::Encrypted));
         assert!(counters.record_opaque(OpaqueReason::TooMany));
         assert!(!counters.record_opaque(OpaqueReason::Encrypted));
-        assert_eq!(counters.opaque(), 3);
+        assert!(counters.record_opaque(OpaqueReason::Switched));
+        assert_eq!((counters.opaque(), counters.unread()), (4, 3));
     }
 }
