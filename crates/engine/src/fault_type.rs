@@ -263,6 +263,16 @@ impl FaultType {
                 ("direction", Target::Flow(SocketDirection::Egress)) => parameter.or("egress"),
                 ("direction", _) if has_after_bytes => parameter.or("both; responses with after-bytes or at"),
                 ("direction", _) => parameter.or("both"),
+                (name, Target::Requests) => Parameter {
+                    help: match name {
+                        "probability" => "Share of requests that the fault acts on, for example 0.1 or 10%",
+                        "skip" => "Number of requests to skip first",
+                        "every" => "Act on every Nth request, beginning with the first that is not skipped",
+                        "times" => "Maximum number of requests to act on",
+                        _ => parameter.help,
+                    },
+                    ..parameter
+                },
                 (name, _) if acts_on_requests => Parameter {
                     help: match name {
                         "probability" => "Share of sessions, or of requests with `on`, that the fault acts on, for example 0.1 or 10%",

@@ -327,6 +327,7 @@ async fn every_type_of_fault_is_told_with_its_attributes() {
     assert_eq!(named("latency", "on")["protocols"], json!(["http", "psql", "redis"]));
     assert_eq!(named("latency", "rows")["protocols"], json!(["psql"]));
     assert_eq!(named("refuse", "times")["main"], true);
+    assert_eq!(named("respond", "times")["help"], "Maximum number of requests to act on");
     assert_eq!(named("latency", "mean")["one_of"], json!(["mean"]));
     assert_eq!(named("latency", "stddev")["one_of"], json!([]));
     assert_eq!(named("packet_loss", "good_to_bad")["one_of"], json!(["good_to_bad"]));
