@@ -106,7 +106,8 @@ impl Response {
             Self::Psql { sqlstate } => error_response(sqlstate, self.is_fatal()),
             Self::Redis { error } => format!("-{error}\r\n").into(),
             Self::Http { status, retry_after, body } => {
-                let body = body.as_deref().unwrap_or(BODY);
+                // RFC 9110, section 15.3.6
+                let body = if *status == 205 { "" } else { body.as_deref().unwrap_or(BODY) };
                 let retry_after = retry_after.map(|time| format!("Retry-After: {}\r\n", whole_seconds(time)));
                 let connection = match persistence {
                     Persistence::Implicit => "",
@@ -266,6 +267,9 @@ mod tests {
             http(204, None).bytes(false, Persistence::Implicit),
             "HTTP/1.1 204 No Content\r\nRetry-After: 2\r\n\r\n"
         );
+        let reset = http(205, Some("no")).bytes(false, Persistence::Implicit);
+        assert!(reset.windows(19).any(|header| header == b"Content-Length: 0\r\n"), "{reset:?}");
+        assert!(reset.ends_with(b"\r\n\r\n"), "{reset:?}");
         assert!(http(304, None).bytes(false, Persistence::Implicit).ends_with(b"\r\n\r\n"));
     }
 }
