@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fault_proxy_engine::{Fault, Protocol, RequestStats};
-use fault_proxy_protocol::Selector;
+use fault_proxy_protocol::{Selector, SelectorError};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::counted;
 
@@ -314,7 +314,14 @@ fn check_requests(metric: Metric, proxy: &str, kind: &str, protocol: Option<Prot
              of Redis such as SET"
         ));
     }
-    Selector::parse(protocol, kind).map_err(|error| error.to_string())?;
+    Selector::parse(protocol, kind).map_err(|error| match error {
+        // Conditions are on kinds only.
+        SelectorError::UnknownKind { text, kinds } => {
+            let meant = did_you_mean(nearest(&text, kinds.split(", ")));
+            format!("`{text}` is not a kind of statement{meant}; the kinds are {kinds}")
+        }
+        error => error.to_string(),
+    })?;
     if !metric.is_of_requests() {
         let metrics = metric::names(Metric::is_of_requests);
         return Err(format!("requests have no such metric; their metrics are {metrics}"));

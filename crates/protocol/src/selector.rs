@@ -165,11 +165,12 @@ fn statement(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
         };
         return Ok((None, Key::Regex(regex.map_err(wrong)?)));
     }
-    if sql.starts_with('/') {
-        return Err(SelectorError::Regex {
-            text: text.to_owned(),
-            problem: "its end `/` is missing".to_owned(),
-        });
+    if let Some(rest) = sql.strip_prefix('/') {
+        let problem = match rest.contains('/') {
+            true => "nothing may follow the last `/`; to ignore case, begin it with `(?i)`",
+            false => "its end `/` is missing",
+        };
+        return Err(SelectorError::Regex { text: text.to_owned(), problem: problem.to_owned() });
     }
     if sql.trim().is_empty() {
         return Err(SelectorError::Empty { example: "sql=select 1" });
@@ -300,6 +301,12 @@ mod tests {
             (Protocol::Psql, "", "a kind of request is required, for example commit"),
             (Protocol::Psql, "comit", "`comit` is not a kind of statement: use begin, commit, rollback,"),
             (Protocol::Psql, "sql=", "for example sql=select 1"),
+            (Protocol::Psql, "sql=/a", "its end `/` is missing"),
+            (
+                Protocol::Psql,
+                "sql=/a/i",
+                "nothing may follow the last `/`; to ignore case, begin it with `(?i)`",
+            ),
             (Protocol::Psql, "sql=/(/", "the regular expression in `sql=/(/` is invalid: "),
             (Protocol::Redis, " ", "for example SET session:*"),
             (Protocol::Redis, "SET a b", "`SET a b` has more than two words: use COMMAND or COMMAND KEY,"),

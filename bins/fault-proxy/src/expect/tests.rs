@@ -156,7 +156,10 @@ fn requests_are_those_of_a_kind_of_a_proxy() {
             "raw.commit.unconfirmed=0",
             "the requests of `raw` cannot be read: its upstream needs the scheme psql,",
         ),
-        ("db.comit.unconfirmed=0", "`comit` is not a kind of statement: use begin,"),
+        (
+            "db.comit.unconfirmed=0",
+            "`comit` is not a kind of statement; did you mean `commit`?; the kinds are begin,",
+        ),
         ("db.sql=x.requests>0", "`sql=x` is not a kind of request: use"),
         ("db.commit.errors<1", "requests have no such metric; their metrics are p50,"),
         ("db.commit.answered>=0", "every value meets it: use >"),
