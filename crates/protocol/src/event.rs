@@ -72,6 +72,11 @@ pub enum EventKind<'a> {
         /// State of the transaction of the session.
         status: TransactionStatus,
     },
+    /// The first byte of a message of PostgreSQL that can come at any time, in the stream of responses: NoticeResponse,
+    /// NotificationResponse or ParameterStatus. Those before the first ReadyForQuery have no event.
+    AsynchronousBegins,
+    /// The end of such a message, in the stream of responses.
+    AsynchronousEnds,
     /// The end of a response, in the stream of responses. An HTTP response that lasts until the connection closes ends with
     /// [`Framer::on_responses_end`](crate::Framer::on_responses_end).
     ///

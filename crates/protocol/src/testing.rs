@@ -64,6 +64,8 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
             };
             format!("{offset}: done {request} {outcome}")
         }
+        EventKind::AsynchronousBegins => format!("{offset}: asynchronous begins"),
+        EventKind::AsynchronousEnds => format!("{offset}: asynchronous ends"),
         EventKind::GroupEnds => format!("{offset}: group ends"),
         EventKind::Opaque(reason) => format!("{offset}: opaque: {reason}"),
     }

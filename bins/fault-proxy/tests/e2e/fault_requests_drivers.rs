@@ -106,6 +106,18 @@ fn psycopg_keeps_a_prepared_statement_that_has_failed() {
 }
 
 #[test]
+fn psycopg_gets_asynchronous_messages_behind_an_error_of_the_proxy() {
+    let server = Postgres::start();
+    let fault = ["--with-respond", "--respond-on", "commit", "--respond-sqlstate", "40001"];
+    let proxy = postgres_with(&server, &fault);
+    let seen = python("psycopg", "psycopg_asynchronous.py", &[proxy.port(), server.port()]);
+    let mut seen: Vec<_> = seen.lines().collect();
+    // The driver calls handlers before or after it raises the error.
+    seen.sort_unstable();
+    assert_eq!(seen, ["40001", "True", "notified paid"]);
+}
+
+#[test]
 fn a_pool_of_node_postgres_replaces_the_connection_of_a_lost_commit() {
     let server = Postgres::start();
     let proxy = postgres_with(&server, &LOST_COMMIT);

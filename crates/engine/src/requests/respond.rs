@@ -158,6 +158,24 @@ impl State {
         }
     }
 
+    /// A message begins at the offset that is not a part of the response that the proxy has replaced, if there is one. It passes.
+    pub(super) fn interrupt_replaced(&mut self, offset: u64) {
+        let Some(acting) = &mut self.acting else { return };
+        if let Some(pending) = acting.replaced.take() {
+            acting.interrupted = Some(pending.clone());
+            self.push(Direction::ToDownstream, offset, StepAction::Resume, &pending);
+        }
+    }
+
+    /// The message ends at the offset.
+    pub(super) fn continue_replaced(&mut self, offset: u64) {
+        let Some(acting) = &mut self.acting else { return };
+        if let Some(pending) = acting.interrupted.take() {
+            acting.replaced = Some(pending.clone());
+            self.push(Direction::ToDownstream, offset, StepAction::Drop, &pending);
+        }
+    }
+
     /// The response that the proxy has replaced, if there is one, ends at the offset.
     pub(super) fn end_replaced(&mut self, offset: u64) {
         if let Some(pending) = self.acting.as_mut().and_then(|acting| acting.replaced.take()) {

@@ -69,6 +69,8 @@ pub(super) struct Acting {
     pub(super) own: VecDeque<Pending>,
     /// The fault whose response takes the place of the one that the upstream is sending.
     pub(super) replaced: Option<Pending>,
+    /// The same while an asynchronous message of PostgreSQL passes, which is not a part of that response.
+    pub(super) interrupted: Option<Pending>,
     /// Requests in whose place the server receives a simple query that ends the transaction, before the Sync of their group.
     pub(super) embedded: Vec<u64>,
     /// Responses of the proxy that the stream of responses has not received.
@@ -244,6 +246,8 @@ impl State {
                 self.end_group(now, request, Some(offset));
                 self.ready = request;
             }
+            EventKind::AsynchronousBegins => self.interrupt_replaced(offset),
+            EventKind::AsynchronousEnds => self.continue_replaced(offset),
             EventKind::ResponseEnds { request, outcome } => self.end_response(now, offset, request, outcome),
             EventKind::Opaque(reason) => self.on_opaque(to_client, offset, reason),
             _ => {}

@@ -105,6 +105,9 @@ impl Session {
 
     fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
         if is_asynchronous(tag) {
+            if self.startup == Startup::Done {
+                emit(sink, offset, EventKind::AsynchronousBegins);
+            }
             return Ok(());
         }
         if !is_tag(tag) {
@@ -169,6 +172,7 @@ impl Session {
                 self.pop_pending();
             }
             (b'C' | b'D' | b'd' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
+            _ if is_asynchronous(tag) => emit(sink, offset, EventKind::AsynchronousEnds),
             _ => {}
         }
         Ok(())

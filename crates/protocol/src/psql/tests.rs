@@ -75,7 +75,8 @@ fn all_seen(turns: &[Turn]) -> Vec<String> {
     events(Protocol::Psql, &[&started()[..], turns].concat(), &[usize::MAX])[2..].to_vec()
 }
 
-/// The events, without the ends of groups.
+/// The events, without the ends of groups and without asynchronous messages.
 fn seen(turns: &[Turn]) -> Vec<String> {
-    all_seen(turns).into_iter().filter(|event| !event.contains("group ends")).collect()
+    let is_other = |event: &String| !event.contains("group ends") && !event.contains("asynchronous");
+    all_seen(turns).into_iter().filter(is_other).collect()
 }

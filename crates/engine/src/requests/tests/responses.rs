@@ -213,6 +213,51 @@ fn a_commit_in_a_failed_transaction_gets_the_response_of_the_proxy() {
 }
 
 #[test]
+fn asynchronous_messages_pass_beside_an_error_that_the_proxy_replaces() {
+    let own = Response::Psql { sqlstate: "40001".to_owned() };
+    let failed = message(b'E', b"SERROR\0C22023\0Mtoo long\0\0");
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    let before = message(b'N', b"SNOTICE\0Mbefore\0\0");
+    let behind = [
+        message(b'S', b"TimeZone\0UTC\0"),
+        message(b'A', b"\0\0\0\x01a\0important\0"),
+        message(b'N', b"SNOTICE\0Mbehind\0\0"),
+    ]
+    .concat();
+    for (statement, bound, ready) in [
+        (query("commit"), &b""[..], READY.to_vec()),
+        // The server executes a simple query in the group.
+        (execute("commit"), &bound, READY.repeat(2)),
+    ] {
+        for pieces in [1, 7, usize::MAX] {
+            let faults = faults_of(Protocol::Psql, vec![respond("commit", own.clone())]);
+            let mut streams = psql(&faults);
+            streams.send(Direction::ToUpstream, &query("begin"));
+            streams.send(Direction::ToDownstream, &[complete("BEGIN"), b"Z\0\0\0\x05T".to_vec()].concat());
+            streams.passed = Default::default();
+            streams.send(Direction::ToUpstream, &statement);
+            for piece in [bound, &before, &failed, &behind, &ready, &behind].concat().chunks(pieces) {
+                streams.send(Direction::ToDownstream, piece);
+            }
+            let own = own.bytes(false, Persistence::Implicit);
+            let expected = [bound, &before, &own, &behind, READY, &behind].concat();
+            let seen = streams.responses();
+            assert_eq!(seen, expected, "{}", String::from_utf8_lossy(seen));
+        }
+    }
+}
+
+#[test]
+fn a_stall_drops_asynchronous_messages_too() {
+    let stall = fault("commit", Moment::FirstByte, RequestAction::LoseResponse(Ending::Stall));
+    let mut streams = psql(&faults_of(Protocol::Psql, vec![stall]));
+    streams.send(Direction::ToUpstream, &query("commit"));
+    let parameter = message(b'S', b"TimeZone\0UTC\0");
+    streams.send(Direction::ToDownstream, &[&complete("COMMIT")[..], &parameter, READY, &parameter].concat());
+    assert_eq!((streams.end, streams.responses()), (None, &b""[..]));
+}
+
+#[test]
 fn one_fault_responds_to_a_request() {
     let loading = Response::redis("LOADING").expect("known");
     let mut faults = vec![respond("SET", loading.clone()), respond("* k", loading.clone())];

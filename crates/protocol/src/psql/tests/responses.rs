@@ -102,3 +102,27 @@ fn commands_complete_before_ready_for_query_begins() {
     let expected = ["37: done 1 success", "46: ready Some(1)", "52: ready Some(1) Idle"];
     assert_eq!(seen(&turns)[3..], expected);
 }
+
+#[test]
+fn asynchronous_messages_have_offsets_behind_the_start() {
+    let notification = message(b'A', b"\0\0\0\x01a\0b\0");
+    let answer = [message(b'N', b"SNOTICE\0\0"), error("22012"), message(b'S', b"a\0b\0"), ready(b'I')];
+    let turns = [client(&[query("select 1/0")]), server(&answer), server(&[notification])];
+    for length in [1, 4, usize::MAX] {
+        // A parameter of the start.
+        let start = [client(&[startup("user\0a\0")]), server(&[message(b'S', b"a\0b\0"), ready(b'I')])];
+        let all = events(Protocol::Psql, &[&start[..], &turns].concat(), &[length]);
+        let shown: Vec<_> = all.into_iter().filter(|event| event.contains("asynchronous")).collect();
+        assert_eq!(
+            shown,
+            [
+                "15: asynchronous begins",
+                "29: asynchronous ends",
+                "67: asynchronous begins",
+                "76: asynchronous ends",
+                "82: asynchronous begins",
+                "95: asynchronous ends",
+            ]
+        );
+    }
+}
