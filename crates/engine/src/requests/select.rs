@@ -47,20 +47,26 @@ impl State {
     /// Sets the status of PostgreSQL behind a request that the server has not executed yet.
     #[inline(never)]
     fn foresee_status(&mut self, request: &Request<'_>) {
+        use TransactionStatus::{Failed, Idle, InTransaction};
         let has = |kind: &str| request.kinds.contains(&kind);
-        let is_replaced = || {
-            let acting = self.acting.as_ref();
-            acting.is_some_and(|acting| {
-                acting.pending.of(request.number).any(|pending| responds(&pending.entry))
-            })
-        };
-        match (has("begin"), has("commit") || has("rollback")) {
+        let responding = self.acting.as_ref().and_then(|acting| {
+            let mut pending = acting.pending.of(request.number);
+            pending.find(|pending| responds(&pending.entry)).map(|pending| pending.ends_transaction)
+        });
+        let ends = has("commit") || has("rollback");
+        self.status = match (responding, has("begin"), self.status) {
+            (Some(true), ..) => Some(Idle),
+            // What the server receives instead fails.
+            (Some(false), _, Some(InTransaction)) => Some(Failed),
+            (Some(false), _, status) => status,
             // Their order is not known.
-            (true, true) => self.status = None,
-            (true, false) if !is_replaced() => self.status = Some(TransactionStatus::InTransaction),
-            (false, true) => self.status = Some(TransactionStatus::Idle),
-            _ => {}
-        }
+            (None, true, _) if ends => None,
+            (None, true, _) => Some(InTransaction),
+            (None, false, Some(InTransaction | Failed)) if ends && chains(request.key) => Some(InTransaction),
+            (None, false, None) if ends && chains(request.key) => None,
+            (None, false, _) if ends => Some(Idle),
+            (None, false, status) => status,
+        };
     }
 
     /// Further kinds of a request are known, whose begin may have been forwarded.
@@ -103,7 +109,8 @@ impl State {
             let recorded =
                 self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
             let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
-            let is_in_transaction = self.status == Some(TransactionStatus::InTransaction);
+            // A COMMIT ends a transaction that has failed too.
+            let is_in_transaction = self.status.is_some_and(|status| status != TransactionStatus::Idle);
             let pending = Pending {
                 request: request.number,
                 ends_transaction: is_of_kind("commit") && is_in_transaction
@@ -139,6 +146,14 @@ impl State {
         }
         applies
     }
+}
+
+/// Returns true if the last statement of a text, which is COMMIT or ROLLBACK, starts another transaction.
+fn chains(text: &[u8]) -> bool {
+    const CHAIN: &[u8] = b"and chain";
+    let end = text.iter().rposition(|byte| !matches!(byte, b' ' | b';')).map_or(0, |last| last + 1);
+    let last = end.checked_sub(CHAIN.len()).map(|begin| &text[begin..end]);
+    last.is_some_and(|last| last.eq_ignore_ascii_case(CHAIN))
 }
 
 fn responds(entry: &PlanEntry) -> bool {

@@ -69,7 +69,9 @@ fn an_error_of_the_proxy_takes_the_place_of_one_of_the_server() {
 fn a_commit_in_a_transaction_fails_with_its_transaction() {
     let faults =
         faults_of(Protocol::Psql, vec![respond("commit", Response::Psql { sqlstate: "40001".to_owned() })]);
-    for (status, expected) in [(b'T', "prepare transaction"), (b'I', "fault_proxy replaces")] {
+    for (status, expected) in
+        [(b'T', "prepare transaction"), (b'E', "prepare transaction"), (b'I', "fault_proxy replaces")]
+    {
         let mut streams = psql(&faults);
         streams.send(Direction::ToUpstream, &query("begin"));
         streams.send(Direction::ToDownstream, &[complete("BEGIN"), message(b'Z', &[status])].concat());
@@ -93,7 +95,11 @@ proptest! {
     #[test]
     fn a_commit_fails_with_its_transaction_although_the_client_does_not_wait(
         statements in prop::collection::vec(
-            (prop::sample::select(vec!["begin", "select 1", "rollback", "commit"]), any::<bool>(), any::<bool>()),
+            (
+                prop::sample::select(vec!["begin", "select 1", "rollback", "ROLLBACK  AND CHAIN;", "commit"]),
+                any::<bool>(),
+                any::<bool>(),
+            ),
             1..20,
         ),
         cuts in (1_usize..60, 1_usize..60),
@@ -115,9 +121,14 @@ proptest! {
             } else {
                 let before = [message(b'1', b""), message(b'2', b"")].concat();
                 responses.extend(if is_simple { Vec::new() } else { before });
-                responses.extend(complete(text));
+                responses.extend(match text {
+                    "ROLLBACK  AND CHAIN;" if !is_in_transaction => message(b'E', b"SERROR\0C25P01\0Mx\0\0"),
+                    "ROLLBACK  AND CHAIN;" => complete("ROLLBACK"),
+                    _ => complete(text),
+                });
             }
-            is_in_transaction = text == "begin" || is_in_transaction && text == "select 1";
+            is_in_transaction =
+                text == "begin" || is_in_transaction && !matches!(text, "rollback" | "commit");
             responses.extend(message(b'Z', if is_in_transaction { b"T" } else { b"I" }));
             if waits {
                 for piece in std::mem::take(&mut responses).chunks(cuts.1) {
@@ -209,6 +220,29 @@ fn a_commit_in_a_failed_transaction_gets_the_response_of_the_proxy() {
         streams.send(Direction::ToDownstream, &[&before[..], &complete("ROLLBACK"), &ready].concat());
         let expected = [&before[..], &own.bytes(false, Persistence::Implicit), READY].concat();
         assert_eq!(streams.responses(), expected, "{}", String::from_utf8_lossy(streams.responses()));
+    }
+}
+
+#[test]
+fn a_commit_behind_others_that_the_proxy_has_replaced_or_that_chain_ends_the_transaction() {
+    let own = Response::Psql { sqlstate: "40001".to_owned() };
+    for (on, statements, expected) in [
+        ("sql=commit", &["begin", "commit and chain", "commit"][..], &[true][..]),
+        ("sql=commit", &["commit and chain", "commit"], &[false]),
+        ("commit", &["begin", "commit and chain", "commit"], &[true, false]),
+        ("sql=/^(rollback|commit)$/", &["begin", "rollback", "commit"], &[false, true]),
+        ("sql=/^(rollback|commit)$/", &["rollback", "commit"], &[false, false]),
+    ] {
+        for send in [query, execute] {
+            let faults = faults_of(Protocol::Psql, vec![respond(on, own.clone())]);
+            let mut streams = psql(&faults);
+            streams.send(Direction::ToUpstream, &query("select 1"));
+            streams.send(Direction::ToDownstream, &[complete("SELECT 1"), READY.to_vec()].concat());
+            for statement in statements {
+                streams.send(Direction::ToUpstream, &send(statement));
+            }
+            assert_eq!(replaced_commits(streams.requests()), expected, "{on} {statements:?}");
+        }
     }
 }
 
