@@ -23,7 +23,8 @@ impl State {
             self.classify_kinds();
         }
         if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
-            // The request is in a group of messages that fails before it.
+            // The request is in a group of messages that fails before it, and is dropped with its rest.
+            self.open.replace(request.number);
             return;
         }
         // Nearly all requests are of kinds that no fault selects.

@@ -201,6 +201,8 @@ fn a_commit_in_the_group_of_its_begin_ends_the_transaction() {
                 (of("commit").requests, of("commit").injected, of("commit").delivered),
                 (1, injected, 0)
             );
+            let behind = of("insert");
+            assert_eq!((behind.forwarded, behind.answered, behind.delivered), (0, 0, 0));
             assert_eq!((of("select").delivered, faults.opaque_sessions()), (1, 0));
         }
     }
