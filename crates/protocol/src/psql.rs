@@ -1,6 +1,7 @@
 //! PostgreSQL, as in "Frontend/Backend Protocol" of its documentation, version 3.
 
 mod messages;
+mod prepared;
 mod requests;
 mod responses;
 mod sql;
@@ -44,6 +45,10 @@ struct Session {
     /// The request that the client is sending.
     sending: Option<u64>,
     statements: Statements,
+    /// Number of groups whose end the client has sent.
+    groups: u64,
+    /// Number of those that the server has answered, or ignored since it reads the data of COPY.
+    answered: u64,
     /// The server reads the data of COPY, whose end has not been sent. It ignores Sync until then.
     copies_in: bool,
     response: Response,
@@ -56,8 +61,8 @@ enum Pending {
     Query(u64),
     /// Execute.
     Execute(u64),
-    /// Sync. The response is ReadyForQuery.
-    Sync,
+    /// Sync, behind this number of Parse messages. The response is ReadyForQuery.
+    Sync(u64),
     /// Query in the place of Execute: see [`Framer::embed_query`](crate::Framer::embed_query).
     Embedded(u64),
     /// CopyDone or CopyFail, sent before the server has asked for the data. It has no response, and is never the first.
@@ -78,14 +83,14 @@ impl Psql {
     }
 
     pub(crate) fn embed_query(&mut self, request: u64) {
-        let is_meant = |pending: &&mut Pending| **pending == Pending::Execute(request);
+        let is_meant = |pending: &&mut Pending| matches!(**pending, Pending::Execute(number) | Pending::Embedded(number) if number == request);
         if let Some(pending) = self.session.pending.iter_mut().rev().find(is_meant) {
             *pending = Pending::Embedded(request);
         }
     }
 
     pub(crate) fn expects_ready(&self) -> bool {
-        self.session.pending.iter().any(|pending| matches!(pending, Pending::Query(_) | Pending::Sync))
+        self.session.pending.iter().any(|pending| matches!(pending, Pending::Query(_) | Pending::Sync(_)))
     }
 }
 

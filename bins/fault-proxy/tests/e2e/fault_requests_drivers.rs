@@ -118,6 +118,14 @@ fn psycopg_gets_asynchronous_messages_behind_an_error_of_the_proxy() {
 }
 
 #[test]
+fn a_session_with_thousands_of_cursors_of_asyncpg_is_read_to_its_end() {
+    let server = Postgres::start();
+    let fault = ["--with-respond", "--respond-on", "sql=select 2", "--respond-sqlstate", "40001"];
+    let proxy = postgres_with(&server, &fault);
+    assert_eq!(python("asyncpg", "asyncpg_cursors.py", &[proxy.port()]), "40001\n");
+}
+
+#[test]
 fn a_pool_of_node_postgres_replaces_the_connection_of_a_lost_commit() {
     let server = Postgres::start();
     let proxy = postgres_with(&server, &LOST_COMMIT);

@@ -81,18 +81,18 @@ impl Session {
         match tag {
             b'Q' => {
                 let number = self.begin_request(Pending::Query)?;
-                let (kinds, key) = self.statements.query(payload, has_rest);
+                let (kinds, key) = self.statements.query(number, payload, has_rest);
                 report(offset, number, kinds, key, sink);
             }
             b'E' => {
                 let number = self.begin_request(Pending::Execute)?;
-                match self.statements.of_portal(payload) {
+                match self.statements.execute(number, payload) {
                     Some(statement) => report(offset, number, statement.kinds, &statement.key, sink),
                     None => report(offset, number, Kinds::OTHER, &[], sink),
                 }
             }
             b'P' => self.statements.parse(payload, has_rest).map_err(too_many)?,
-            b'B' => self.statements.bind(payload).map_err(too_many)?,
+            b'B' => self.statements.bind(payload, self.groups).map_err(too_many)?,
             _ => self.statements.close(payload),
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Session {
             emit(sink, offset, EventKind::GroupEnds);
         }
         match tag {
-            b'S' if !self.copies_in => self.push(Pending::Sync)?,
+            b'S' if !self.copies_in => self.push(Pending::Sync(self.statements.prepared.sent()))?,
             b'c' | b'f' if self.copies_in => self.copies_in = false,
             b'c' | b'f' if !self.pending.is_empty() => self.push(Pending::CopyEnd)?,
             _ => {}
@@ -140,6 +140,7 @@ impl Session {
         if self.pending.len() >= MAX_PENDING {
             return Err(Opaque { offset: self.begin, reason: OpaqueReason::TooMany });
         }
+        self.groups += u64::from(matches!(pending, Pending::Query(_) | Pending::Sync(_)));
         self.pending.push_back(pending);
         Ok(())
     }

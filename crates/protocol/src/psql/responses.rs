@@ -26,10 +26,14 @@ const ROLLBACK: &[u8] = b"ROLLBACK\0";
 /// The tag of the CommandComplete of a transaction that is committed.
 const COMMIT: &[u8] = b"COMMIT\0";
 
+/// The tags of the CommandComplete of statements that remove all prepared statements.
+const DEALLOCATE_ALL: &[u8] = b"DEALLOCATE ALL\0";
+const DISCARD_ALL: &[u8] = b"DISCARD ALL\0";
+
 fn wanted(tag: u8) -> usize {
     match tag {
         b'E' => ERROR_PREFIX,
-        b'C' => ROLLBACK.len(),
+        b'C' => DEALLOCATE_ALL.len(),
         b'Z' => 1,
         _ => 0,
     }
@@ -58,14 +62,16 @@ impl Psql {
         while let Some(step) = self.responses.next(&mut bytes, wanted)? {
             match step {
                 // Nothing follows from these, of which the extended protocol has one or two for each Execute.
-                Step::Whole { tag, .. } if responds_to_preparation(tag) && !session.awaits_query() => {}
+                Step::Whole { tag, .. } if responds_to_preparation(tag) && !session.awaits_query() => {
+                    session.end_preparation(tag);
+                }
                 Step::Whole { tag, offset, payload, end, .. } => {
                     session.begin_response_message(tag, offset, sink)?;
-                    session.response.read(tag, payload);
+                    session.read_response(tag, payload);
                     session.end_response_message(tag, end, sink)?;
                 }
                 Step::Begins { tag, offset } => session.begin_response_message(tag, offset, sink)?,
-                Step::Prefix { tag, payload, .. } => session.response.read(tag, payload),
+                Step::Prefix { tag, payload, .. } => session.read_response(tag, payload),
                 Step::Rest { .. } => {}
                 Step::Ends { tag, offset } => session.end_response_message(tag, offset, sink)?,
             }
@@ -84,20 +90,27 @@ fn precedes_execute(tag: u8) -> bool {
     responds_to_preparation(tag) || matches!(tag, b'G' | b'Z')
 }
 
-impl Response {
+impl Session {
     /// Reads the first bytes of the payload of a message.
-    fn read(&mut self, tag: u8, payload: &[u8]) {
+    fn read_response(&mut self, tag: u8, payload: &[u8]) {
+        let response = &mut self.response;
         match (tag, payload) {
-            (b'Z', [status, ..]) => self.status = TransactionStatus::from_byte(*status),
-            (b'C', ROLLBACK) => self.rolls_back = true,
-            (b'C', COMMIT) => self.commits = true,
-            (b'E', [_, ..]) => self.failure = Some(sqlstate(payload)),
+            (b'Z', [status, ..]) => response.status = TransactionStatus::from_byte(*status),
+            (b'C', ROLLBACK) => response.rolls_back = true,
+            (b'C', COMMIT) => response.commits = true,
+            (b'C', DEALLOCATE_ALL | DISCARD_ALL) => self.statements.prepared.deallocate_all(),
+            (b'E', [_, ..]) => response.failure = Some(sqlstate(payload)),
             _ => {}
         }
     }
-}
 
-impl Session {
+    /// A message that responds to Parse, Bind, Close or Describe ends.
+    fn end_preparation(&mut self, tag: u8) {
+        if tag == b'1' {
+            self.statements.prepared.on_parse_complete();
+        }
+    }
+
     /// Returns true if the next response is that of a simple query or a function call.
     fn awaits_query(&self) -> bool {
         matches!(self.pending.front(), Some(Pending::Query(_)))
@@ -171,7 +184,8 @@ impl Session {
                 self.end_response(request, offset, sink);
                 self.pop_pending();
             }
-            (b'C' | b'D' | b'd' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
+            (b'C' | b'D' | b'd' | b'I' | b's', Some(Pending::Sync(_))) => return Err(other_protocol(offset)),
+            (b'1', _) => self.end_preparation(tag),
             _ if is_asynchronous(tag) => emit(sink, offset, EventKind::AsynchronousEnds),
             _ => {}
         }
@@ -208,8 +222,18 @@ impl Session {
                     emit(sink, offset, EventKind::ResponseEnds { request, outcome: Outcome::Skipped });
                     continue;
                 }
-                Pending::Query(request) => self.end_response(request, offset, sink),
-                Pending::Sync | Pending::CopyEnd => {}
+                Pending::Query(request) => {
+                    self.end_response(request, offset, sink);
+                    self.answered += 1;
+                }
+                Pending::Sync(parses) => {
+                    self.statements.prepared.end_group(parses);
+                    self.answered += 1;
+                }
+                Pending::CopyEnd => {}
+            }
+            if is_idle {
+                self.statements.end_portals(self.answered);
             }
             self.copies_in = false;
             self.response = Response::default();
@@ -229,11 +253,12 @@ impl Session {
 
     /// The server asks for the data of COPY. It ignores each Sync up to the end of the data.
     fn begin_copy(&mut self) {
-        let is_other = |pending: &Pending| !matches!(pending, Pending::Sync | Pending::CopyEnd);
+        let is_other = |pending: &Pending| !matches!(pending, Pending::Sync(_) | Pending::CopyEnd);
         let group = self.pending.iter().skip(1).position(is_other).map_or(self.pending.len(), |end| end + 1);
         let end = self.pending.iter().take(group).position(|pending| *pending == Pending::CopyEnd);
         self.copies_in = end.is_none();
-        self.pending.drain(1.min(group)..end.map_or(group, |end| end + 1));
+        let ignored = self.pending.drain(1.min(group)..end.map_or(group, |end| end + 1));
+        self.answered += ignored.map(|pending| u64::from(matches!(pending, Pending::Sync(_)))).sum::<u64>();
     }
 
     fn end_response(&mut self, request: u64, offset: u64, sink: Sink<'_>) {
@@ -245,6 +270,11 @@ impl Session {
             None => Outcome::Success,
         };
         emit(sink, offset, EventKind::ResponseEnds { request, outcome });
+        self.statements.prepared.end_request(request, failure.is_none());
+        if self.response.commits {
+            // At least those of the groups before.
+            self.statements.end_portals(self.answered);
+        }
         self.response = Response { ended: Some(request), ..Response::default() };
     }
 
@@ -256,7 +286,7 @@ impl Session {
                 Pending::Query(request) => return Some(*request),
                 Pending::Embedded(request) if self.response.has_begun => return Some(*request),
                 Pending::Execute(request) | Pending::Embedded(request) => last = Some(*request),
-                Pending::Sync => break,
+                Pending::Sync(_) => break,
                 Pending::CopyEnd => {}
             }
         }

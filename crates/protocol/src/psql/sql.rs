@@ -2,11 +2,13 @@
 //!
 //! The lexical rules are those of the PostgreSQL documentation, "Lexical Structure": quotes, dollar quotes and nested comments.
 
+mod deallocate;
 mod lexical;
 mod long;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::deallocate::deallocated;
 use self::lexical::{comment, dollar_quoted, position, quoted};
 pub(super) use self::long::LongScanner;
 use crate::key::KEPT_CAPACITY;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use memchr::memchr;
 
+use super::prepared::PreparedStatements;
 use super::sql::{self, Kinds, LongScanner};
 
 /// Most named statements, and most named portals, that are remembered.
-const MAX_NAMED: usize = 4096;
+pub(super) const MAX_NAMED: usize = 4096;
 
 /// A statement as its requests report it.
 #[derive(Debug)]
@@ -18,14 +19,20 @@ pub(super) struct Statement {
     pub(super) key: Box<[u8]>,
 }
 
-/// Clients choose the names: the hashes have a random seed.
-type Named = HashMap<Box<[u8]>, Arc<Statement>, RandomState>;
+/// What Bind makes of a statement.
+#[derive(Debug)]
+struct Portal {
+    statement: Arc<Statement>,
+    /// Number of groups of messages before that of Bind.
+    group: u64,
+}
 
 /// Statements that Parse has named, and the portals that Bind has made of them.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
-    prepared: Named,
-    portals: Named,
+    pub(super) prepared: PreparedStatements,
+    /// Clients choose the names: the hashes have a random seed.
+    portals: HashMap<Box<[u8]>, Portal, RandomState>,
     /// Nearly all portals have no name.
     unnamed_portal: Option<Arc<Statement>>,
     scratch: Vec<u8>,
@@ -54,17 +61,18 @@ impl Statements {
     pub(super) fn parse(&mut self, payload: &[u8], has_rest: bool) -> Result<(), TooMany> {
         let (name, rest) = text(payload);
         let (query, behind) = text(rest);
+        self.prepared.on_parse();
         if has_rest && query.len() == rest.len() && behind.is_empty() {
             self.begin_long(query, Some(name.into()));
             return Ok(());
         }
         let (kinds, key) = sql::scan(query, &mut self.scratch);
         let statement = Arc::new(Statement { kinds, key: key.into() });
-        insert(&mut self.prepared, name, statement)
+        self.prepared.insert(name, statement)
     }
 
-    /// Bind: `payload` has the names of a portal and of its statement.
-    pub(super) fn bind(&mut self, payload: &[u8]) -> Result<(), TooMany> {
+    /// Bind: `payload` has the names of a portal and of its statement. `group` is the number of groups of messages before it.
+    pub(super) fn bind(&mut self, payload: &[u8], group: u64) -> Result<(), TooMany> {
         let (portal, rest) = text(payload);
         let (statement, _) = text(rest);
         let statement = self.prepared.get(statement).cloned();
@@ -73,27 +81,46 @@ impl Statements {
             return Ok(());
         }
         match statement {
-            Some(statement) => insert(&mut self.portals, portal, statement),
-            None => {
-                self.portals.remove(portal);
-                Ok(())
+            Some(statement) => {
+                let new = Portal { statement, group };
+                if let Some(existing) = self.portals.get_mut(portal) {
+                    *existing = new;
+                } else if self.portals.len() < MAX_NAMED {
+                    self.portals.insert(portal.into(), new);
+                } else {
+                    return Err(TooMany);
+                }
             }
+            None => drop(self.portals.remove(portal)),
+        }
+        Ok(())
+    }
+
+    /// A transaction has ended, and its portals with it: those of this number of groups of messages.
+    #[inline]
+    pub(super) fn end_portals(&mut self, groups: u64) {
+        if !self.portals.is_empty() {
+            self.portals.retain(|_, portal| portal.group >= groups);
         }
     }
 
     /// Execute: `payload` has the name of a portal.
-    pub(super) fn of_portal(&self, payload: &[u8]) -> Option<&Statement> {
-        match text(payload).0 {
+    pub(super) fn execute(&mut self, request: u64, payload: &[u8]) -> Option<&Statement> {
+        let statement = match text(payload).0 {
             [] => self.unnamed_portal.as_deref(),
-            name => self.portals.get(name).map(Arc::as_ref),
+            name => self.portals.get(name).map(|portal| &*portal.statement),
+        }?;
+        if statement.kinds == Kinds::OTHER {
+            self.prepared.note_deallocated(request, &statement.key);
         }
+        Some(statement)
     }
 
     /// Close: `payload` has the type and the name of what to close.
     pub(super) fn close(&mut self, payload: &[u8]) {
         if let Some((kind, rest)) = payload.split_first() {
             match (kind, text(rest).0) {
-                (b'S', name) => drop(self.prepared.remove(name)),
+                (b'S', name) => self.prepared.close(name),
                 (_, []) => self.unnamed_portal = None,
                 (_, name) => drop(self.portals.remove(name)),
             }
@@ -102,14 +129,25 @@ impl Statements {
 
     /// Scans the text of a simple query, and returns its kinds and key. With `has_rest`, more of it follows, and the kinds are those that
     /// are known.
-    pub(super) fn query<'a>(&'a mut self, payload: &'a [u8], has_rest: bool) -> (Kinds, &'a [u8]) {
+    pub(super) fn query<'a>(
+        &'a mut self,
+        request: u64,
+        payload: &'a [u8],
+        has_rest: bool,
+    ) -> (Kinds, &'a [u8]) {
         // It is faster than `text` unless the text is short.
         match memchr(0, payload) {
             None if has_rest => {
                 let long = self.begin_long(payload, None);
                 (long.known, &long.key)
             }
-            end => sql::scan(&payload[..end.unwrap_or(payload.len())], &mut self.scratch),
+            end => {
+                let found = sql::scan(&payload[..end.unwrap_or(payload.len())], &mut self.scratch);
+                if found.0 == Kinds::OTHER {
+                    self.prepared.note_deallocated(request, found.1);
+                }
+                found
+            }
         }
     }
 
@@ -146,21 +184,9 @@ impl Statements {
         let Some(name) = prepares else {
             return Ok(kinds.without(known).map(|kinds| Statement { kinds, key }));
         };
-        insert(&mut self.prepared, &name, Arc::new(Statement { kinds, key }))?;
+        self.prepared.insert(&name, Arc::new(Statement { kinds, key }))?;
         Ok(None)
     }
-}
-
-fn insert(named: &mut Named, name: &[u8], statement: Arc<Statement>) -> Result<(), TooMany> {
-    if let Some(existing) = named.get_mut(name) {
-        *existing = statement;
-        return Ok(());
-    }
-    if named.len() >= MAX_NAMED {
-        return Err(TooMany);
-    }
-    named.insert(name.into(), statement);
-    Ok(())
 }
 
 /// Returns the bytes up to the first zero, and those after it. A text that was cut has no zero.

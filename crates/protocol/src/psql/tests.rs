@@ -1,4 +1,5 @@
 mod copy;
+mod names;
 mod opaque;
 mod pieces;
 mod requests;
