@@ -20,7 +20,7 @@ use crate::event::{Event, EventKind, OpaqueReason, Sink};
 use crate::framer::Opaque;
 
 /// Most messages that can wait for their response.
-const MAX_PENDING: usize = 1 << 16;
+const MAX_PENDING: usize = 1 << 20;
 
 /// The framer of a session.
 #[derive(Debug, Default)]

@@ -108,3 +108,14 @@ fn kinds_behind_the_key_are_found() {
         assert!(kinds.iter().all(|kind| request.contains(kind)), "{request} {kinds:?}");
     }
 }
+
+#[test]
+fn many_executions_may_wait_for_their_responses() {
+    let count = 300_000;
+    let group = [parse("s", "insert"), [bind("", "s"), execute("")].concat().repeat(count), sync()].concat();
+    let answer =
+        [message(b'1', b""), [message(b'2', b""), complete()].concat().repeat(count), ready(b'I')].concat();
+    let turns = [Turn::Client(group), Turn::Server(answer), client(&[query("commit")])];
+    let seen = seen(&turns);
+    assert!(seen.iter().rev().any(|event| event.contains("request 300001 commit")), "{:?}", seen.last());
+}
