@@ -165,6 +165,7 @@ impl FaultFlow {
     }
 
     /// Returns when the bytes that were read last have arrived, or the present time while faults act.
+    #[cfg(feature = "relay")]
     pub(crate) fn last_arrival(&self) -> Duration {
         match &self.state {
             State::Clear(segmenter) => segmenter.last_at,
