@@ -87,6 +87,9 @@ impl Requests {
         }
         while let Some((pending, bytes)) = state.own_response() {
             framer.on_responses(&bytes, |event| state.on_response(now, event));
+            if state.awaits_ready() && !framer.expects_ready() {
+                state.end_group(now, u64::MAX, None);
+            }
             state.acting().injected.extend_from_slice(&bytes);
             state.end_own_response(&pending);
         }

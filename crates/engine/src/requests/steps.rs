@@ -42,7 +42,10 @@ impl State {
             Some((pending.clone(), offset))
         });
         // Most requests have no faults, and then this allocates no memory.
-        for (pending, offset) in due.collect::<Vec<_>>() {
+        let mut due = due.collect::<Vec<_>>();
+        // Other faults act on the response of the proxy, which is inserted.
+        due.sort_by_key(|(pending, _)| pending.response().is_some());
+        for (pending, offset) in due {
             self.act_now(direction, now, offset, &pending);
         }
     }

@@ -178,3 +178,19 @@ fn a_target_with_a_host_is_selected_by_its_path() {
     streams.send(Direction::ToDownstream, OK);
     assert_eq!((streams.end, streams.responses()), (Some(RESET), &b""[..]));
 }
+
+#[test]
+fn a_response_of_the_proxy_can_be_lost() {
+    for respond_first in [true, false] {
+        let mut faults = vec![respond(), fault("POST", Moment::FirstByte, LOST)];
+        faults[1].name = "lost".to_owned();
+        if !respond_first {
+            faults.reverse();
+        }
+        let mut streams = Streams::of(&faults_of(Protocol::Http, faults));
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+        streams.send(Direction::ToUpstream, POST);
+        assert_eq!((streams.end, streams.responses(), streams.requests()), (Some(RESET), OK, GET));
+    }
+}

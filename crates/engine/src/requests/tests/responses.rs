@@ -366,3 +366,42 @@ fn an_error_of_redis_is_in_its_place_of_the_pipeline() {
         );
     }
 }
+
+#[test]
+fn other_faults_act_on_a_response_of_the_proxy_in_either_order() {
+    let second = Duration::from_secs(1);
+    let delay = || RequestAction::Delay(Delay::Constant(second));
+    for (response, ends) in [("57P01", true), ("40001", false)] {
+        let response = Response::Psql { sqlstate: response.to_owned() };
+        let own = response.bytes(false, Persistence::Implicit);
+        for (action, end, passed) in
+            [(delay(), ends.then_some(SessionEnd::Closed), &own[..]), (LOST, Some(RESET), &b""[..])]
+        {
+            for respond_first in [true, false] {
+                let mut faults = vec![
+                    respond("select", response.clone()),
+                    fault("select", Moment::FirstByte, action.clone()),
+                ];
+                faults[1].name = "other".to_owned();
+                if !respond_first {
+                    faults.reverse();
+                }
+                let faults = faults_of(Protocol::Psql, faults);
+                let mut streams = psql(&faults);
+                streams.send(Direction::ToUpstream, &query("select 1"));
+                let failed = message(b'E', b"SERROR\0C42601\0Msyntax error\0\0");
+                streams.send(Direction::ToDownstream, &failed);
+                assert_eq!(streams.responses(), b"");
+                if action == LOST && ends {
+                    assert_eq!(streams.end, Some(SessionEnd::Closed), "it is fatal");
+                    continue;
+                }
+                streams.send(Direction::ToDownstream, READY);
+                assert_eq!(streams.responses(), b"");
+                streams.advance(second);
+                assert_eq!(streams.end, end);
+                assert!(streams.responses().starts_with(passed));
+            }
+        }
+    }
+}
