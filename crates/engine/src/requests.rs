@@ -4,6 +4,7 @@
 //! of a session.
 
 pub(crate) mod count;
+mod follow;
 mod open;
 mod pending;
 mod respond;
@@ -45,8 +46,8 @@ pub(crate) enum Output {
     Receive(Bytes),
     /// Wait until this time.
     Wait(Duration),
-    /// Receive more, or end if the stream has ended.
-    More,
+    /// Receive more, or end if the stream has ended. At this time, if there is one, the next action may be another.
+    More(Option<Duration>),
     /// End the session.
     End(SessionEnd),
 }
@@ -67,7 +68,7 @@ impl Requests {
     /// Reads the next bytes in `direction`. Returns true if the other direction may have to go on.
     pub(crate) fn on_received(&mut self, direction: Direction, now: Duration, bytes: &[u8]) -> bool {
         let Self { framer, state } = self;
-        state.sync_plan();
+        state.sync_plan(now);
         state.stream(direction).on_received(bytes.len());
         match direction {
             // Bytes behind the last request are dropped.
@@ -121,7 +122,7 @@ impl Requests {
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
-        state.sync_plan();
+        state.sync_plan(now);
         if direction == Direction::ToDownstream
             && let Some(acting) = state.acting.as_mut().filter(|acting| !acting.injected.is_empty())
         {
@@ -134,7 +135,7 @@ impl Requests {
                 Next::Drop(len) => return Output::Drop(to_usize(len)),
                 Next::Wait(until) => {
                     state.on_wait(direction);
-                    return Output::Wait(until);
+                    return Output::Wait(state.window_end().map_or(until, |end| end.min(until)));
                 }
                 Next::Receive => {
                     if let Some(output) = state.at_end(direction) {

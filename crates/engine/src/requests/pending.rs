@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fault_proxy_protocol::Persistence;
 
@@ -20,6 +21,8 @@ pub(super) struct Pending {
     /// Whether HTTP uses the connection again after a response of the proxy.
     pub(super) persistence: Persistence,
     pub(super) entry: Arc<PlanEntry>,
+    /// End of the window of the fault in which the request began.
+    pub(super) ends: Option<Duration>,
     /// The request as the journal records it, if there is one.
     pub(super) recorded: Option<Arc<JournalRequest>>,
 }
@@ -27,6 +30,28 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn rule(&self) -> Option<&RequestFault> {
         self.entry.fault.effect.behavior().requests()
+    }
+
+    /// Returns true for the same fault, which may have changed, on the same request.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        // A changed fault keeps its counters.
+        self.request == other.request && Arc::ptr_eq(&self.entry.counters, &other.entry.counters)
+    }
+
+    /// Returns how the fault ends the session, if it ends it itself.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        match self.rule()?.action {
+            RequestAction::End { ending, .. } | RequestAction::LoseResponse(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// Returns the rate of the response, if the fault limits it.
+    pub(super) fn rate(&self) -> Option<f64> {
+        match self.rule()?.action {
+            RequestAction::Limit(rate) => Some(rate),
+            _ => None,
+        }
     }
 
     /// Returns the response of the proxy, if the fault responds to the request.
@@ -53,6 +78,14 @@ pub(super) struct PendingFaults(VecDeque<Pending>);
 impl PendingFaults {
     pub(super) fn push(&mut self, pending: Pending) {
         self.0.push_back(pending);
+    }
+
+    pub(super) fn retain_mut(&mut self, is_kept: impl FnMut(&mut Pending) -> bool) {
+        self.0.retain_mut(is_kept);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.0.iter()
     }
 
     pub(super) fn of(&self, request: u64) -> impl Iterator<Item = &Pending> {

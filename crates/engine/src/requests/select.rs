@@ -119,11 +119,14 @@ impl State {
                 is_head: is_of_kind("HEAD"),
                 persistence: Persistence::default(),
                 entry: Arc::clone(entry),
+                ends: entry.fault.windows.next_change(now),
                 recorded,
             };
             if self.select(now, offset, &pending) {
                 is_answered |= responds(entry);
-                self.acting().pending.push(pending);
+                let acting = self.acting();
+                acting.window_end = acting.window_end.into_iter().chain(pending.ends).min();
+                acting.pending.push(pending);
             }
         }
     }
@@ -141,7 +144,7 @@ impl State {
             self.record(Direction::ToUpstream, now, offset, pending, Decision::Applies { applies });
         }
         let counted = if applies { &mut self.acting().counted } else { return false };
-        if !counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
+        if !counted.iter().any(|other| Arc::ptr_eq(&other.counters, &entry.counters)) {
             entry.counters.record_session();
             counted.push(Arc::clone(entry));
         }

@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) proxy: Arc<proxy::Shared>,
     pub(super) context: Arc<SessionContext>,
     pub(super) plan: Plan,
-    version: u64,
+    pub(super) version: u64,
     /// Kinds that no fault of the plan selects, among this number of kinds.
     pub(super) unselected: KindSet,
     pub(super) classified: usize,
@@ -58,11 +58,13 @@ pub(super) struct State {
 /// Faults that act on open requests.
 #[derive(Debug, Default)]
 pub(super) struct Acting {
+    /// Earliest end of the window of one of them.
+    pub(super) window_end: Option<Duration>,
     pub(super) pending: PendingFaults,
     /// Faults that act on the stream of requests when the client has sent the Sync of the group of PostgreSQL messages.
     pub(super) before_sync: Vec<Pending>,
     /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
-    before_ready: Vec<Pending>,
+    pub(super) before_ready: Vec<Pending>,
     /// The fault that responds to the request that the client is sending, or to its group.
     pub(super) responding: Option<Pending>,
     /// The faults that respond to complete requests of HTTP, in the order of these.
@@ -110,6 +112,11 @@ impl State {
         self.acting.get_or_insert_default()
     }
 
+    /// Returns when the next window of a fault ends that acts on an open request.
+    pub(super) fn window_end(&self) -> Option<Duration> {
+        self.acting.as_ref()?.window_end
+    }
+
     /// Returns the offset of bytes that wait, since they may be the begin of a request or of a response that a fault acts on.
     pub(super) fn undecided(&self, direction: Direction, framer: &Framer) -> Option<u64> {
         match direction {
@@ -117,21 +124,6 @@ impl State {
             Direction::ToUpstream => None,
             // These are few bytes.
             Direction::ToDownstream => framer.undecided_response_since(),
-        }
-    }
-
-    /// Applies a changed plan to requests that begin from now on.
-    pub(super) fn sync_plan(&mut self) {
-        let version = self.proxy.version();
-        if version != self.version {
-            self.version = version;
-            self.plan = self.proxy.plan();
-            self.holds_requests = holds_requests(&self.plan);
-            self.classified = 0;
-            // A removed fault releases its data.
-            let plan = &self.plan;
-            let is_removed = |entry: &Arc<PlanEntry>| !plan.iter().any(|other| Arc::ptr_eq(entry, other));
-            self.streams.iter_mut().for_each(|stream| stream.remove_steps_of(is_removed));
         }
     }
 
@@ -312,7 +304,8 @@ impl State {
         let [to_upstream, to_client] = &self.streams;
         let to_upstream_has_ended = to_upstream.has_ended();
         if direction == Direction::ToUpstream || !to_client.has_ended() || !to_client.is_dropping() {
-            return Some(Output::More);
+            let is_dropping = self.streams[direction as usize].is_dropping();
+            return Some(Output::More(self.window_end().filter(|_| is_dropping)));
         }
         // The server has closed a connection whose responses are dropped.
         if self.end_lost() {
@@ -321,7 +314,7 @@ impl State {
         Some(if to_upstream_has_ended {
             Output::End(SessionEnd::Closed)
         } else {
-            Output::Wait(Duration::MAX)
+            Output::Wait(self.window_end().unwrap_or(Duration::MAX))
         })
     }
 
@@ -346,6 +339,8 @@ impl State {
     fn on_opaque(&mut self, direction: Direction, offset: u64, reason: OpaqueReason) {
         self.end_lost();
         if let Some(acting) = self.acting.take() {
+            // What is held or dropped still ends with its window.
+            self.acting().window_end = acting.window_end;
             self.stop_responding(direction, offset, *acting);
         }
         if self.proxy.requests.record_opaque(reason) {
@@ -363,7 +358,7 @@ impl State {
 }
 
 /// Returns true if a fault of the plan may act on requests before they are forwarded.
-fn holds_requests(plan: &Plan) -> bool {
+pub(super) fn holds_requests(plan: &Plan) -> bool {
     let mut rules = plan.iter().filter_map(|entry| entry.fault.effect.behavior().requests());
     rules.any(|rule| rule.at == Moment::BeforeForward)
 }

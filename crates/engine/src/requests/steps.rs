@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Output;
+use super::follow::follow;
 use super::pending::Pending;
 use super::rule::{Ending, Moment, RequestAction, RequestFault};
 use super::state::State;
@@ -72,9 +73,7 @@ impl State {
     /// the response before it sends Sync, so the fault acts on the response instead.
     fn is_flushed(&mut self, pending: &Pending) -> bool {
         let Some(acting) = &mut self.acting else { return false };
-        let is_same =
-            |other: &Pending| other.request == pending.request && Arc::ptr_eq(&other.entry, &pending.entry);
-        let waiting = acting.before_sync.iter().position(is_same);
+        let waiting = acting.before_sync.iter().position(|other| other.is(pending));
         waiting.is_some_and(|index| {
             acting.before_sync.remove(index);
             true
@@ -159,7 +158,7 @@ impl State {
 
     /// Takes the first step, which is due. Returns its output, if it has one.
     pub(super) fn take_step(&mut self, direction: Direction, now: Duration) -> Option<Output> {
-        let Step { offset, action, pending } = self.stream(direction).take_step()?;
+        let Step { offset, action, pending } = self.stream(direction).take_step(now)?;
         let counters = &pending.entry.counters;
         match action {
             StepAction::Wait { since, until } => {
@@ -189,10 +188,14 @@ impl State {
                 };
                 self.record(direction, now, offset, &pending, decision);
                 match ending {
+                    // What was dropped is missing.
+                    Ending::Stall if !follow(&self.plan, now, &mut pending.clone()) => {
+                        Some(Output::End(SessionEnd::Closed))
+                    }
                     Ending::Reset(sides) => Some(Output::End(SessionEnd::Reset(sides, direction))),
                     Ending::Close => Some(Output::End(SessionEnd::Closed)),
                     Ending::Stall => {
-                        self.stream(direction).drop_rest();
+                        self.stream(direction).drop_rest(now, pending);
                         None
                     }
                 }

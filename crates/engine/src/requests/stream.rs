@@ -104,7 +104,13 @@ impl RequestStream {
             let output = self.requests.lock().output(self.direction, now);
             match output {
                 Output::Pass(len) => return Poll::Ready(Some(len)),
-                Output::More => return Poll::Ready(None),
+                Output::More(None) => return Poll::Ready(None),
+                Output::More(Some(until)) => {
+                    let instant = self.session().faults.engine.instant(until);
+                    if self.waiting().timer.poll_until(cx, instant).is_pending() {
+                        return Poll::Ready(None);
+                    }
+                }
                 Output::Receive(bytes) => self.held.extend_from_slice(&bytes),
                 Output::Insert(bytes) => self.waiting().inserted = bytes,
                 Output::Drop(len) => {

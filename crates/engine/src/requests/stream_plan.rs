@@ -1,14 +1,16 @@
 //! Steps of faults at the offsets of one stream of a session.
 
+mod follow;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::pending::Pending;
 use super::rule::Ending;
-use crate::pipeline::plan::PlanEntry;
+
+pub(super) use follow::Changes;
 
 /// One stream of a session, with steps of faults at its offsets.
 #[derive(Debug, Default)]
@@ -19,11 +21,8 @@ pub(super) struct StreamPlan {
     position: u64,
     /// In the order of their offsets.
     steps: VecDeque<Step>,
-    /// Number of faults that drop the bytes.
-    drops: u32,
-    /// Everything is dropped to the end of the session.
-    is_stalled: bool,
-    limit: Option<Box<Limit>>,
+    /// Created for the first fault that drops bytes or limits their rate, so that other sessions stay small.
+    active: Option<Box<Active>>,
     has_ended: bool,
     /// Number of bytes that have passed, and of those that were written.
     passed: u64,
@@ -66,12 +65,30 @@ pub(super) enum StepAction {
     End(Ending),
 }
 
+/// Faults that act on all bytes.
+#[derive(Debug, Default)]
+struct Active {
+    drops: Vec<Dropping>,
+    /// Drops everything to the end of the session.
+    stall: Option<Dropping>,
+    limits: Vec<Limit>,
+}
+
+/// A fault that drops bytes.
+#[derive(Debug)]
+struct Dropping {
+    pending: Pending,
+    since: Duration,
+    has_dropped: bool,
+}
+
 /// A rate, and the bytes that have passed at it.
 #[derive(Debug)]
 struct Limit {
     rate: f64,
     since: Duration,
     passed: u64,
+    pending: Pending,
 }
 
 impl Limit {
@@ -124,7 +141,7 @@ impl StreamPlan {
     }
 
     pub(super) fn is_dropping(&self) -> bool {
-        self.drops > 0 || self.is_stalled
+        self.active.as_ref().is_some_and(|active| !active.drops.is_empty() || active.stall.is_some())
     }
 
     /// Returns true if bytes are dropped, or will be.
@@ -139,7 +156,8 @@ impl StreamPlan {
 
     /// Adds a step. The stream may be at its offset already, but not behind it.
     pub(super) fn push(&mut self, step: Step) {
-        if self.is_stalled {
+        if let Some(stall) = self.active.as_mut().and_then(|active| active.stall.as_mut()) {
+            stall.has_dropped = true;
             return;
         }
         let behind = self.steps.iter().rposition(|other| other.offset <= step.offset);
@@ -157,10 +175,8 @@ impl StreamPlan {
 
     /// Returns the end of the wait of a fault on a request.
     pub(super) fn wait_of(&self, pending: &Pending) -> Option<Duration> {
-        let is_meant =
-            |other: &Pending| other.request == pending.request && Arc::ptr_eq(&other.entry, &pending.entry);
         self.steps.iter().find_map(|step| match step.action {
-            StepAction::Wait { until, .. } if is_meant(&step.pending) => Some(until),
+            StepAction::Wait { until, .. } if step.pending.is(pending) => Some(until),
             _ => None,
         })
     }
@@ -188,12 +204,21 @@ impl StreamPlan {
         match until.saturating_sub(self.position) {
             0 => Next::Receive,
             len if self.is_dropping() => Next::Drop(len),
-            len => match self.limit.as_ref().map(|limit| limit.next(now, len)) {
-                None => Next::Pass(len),
-                Some(Ok(len)) => Next::Pass(len),
-                Some(Err(until)) => Next::Wait(until),
-            },
+            len => self.next_limited(now, len),
         }
+    }
+
+    /// Returns the next action for `len` bytes, which pass at the lowest rate.
+    fn next_limited(&self, now: Duration, len: u64) -> Next {
+        let mut next = Ok(len);
+        for limit in self.active.iter().flat_map(|active| &active.limits) {
+            next = match (next, limit.next(now, len)) {
+                (Ok(len), Ok(other)) => Ok(len.min(other)),
+                (Err(until), Err(other)) => Err(until.max(other)),
+                (Err(until), Ok(_)) | (Ok(_), Err(until)) => Err(until),
+            };
+        }
+        next.map_or_else(Next::Wait, Next::Pass)
     }
 
     /// Returns the fault and the request of the first step if the stream is at its offset.
@@ -202,29 +227,55 @@ impl StreamPlan {
         step.map(|step| &step.pending)
     }
 
+    fn active(&mut self) -> &mut Active {
+        self.active.get_or_insert_default()
+    }
+
     /// Takes the first step.
-    pub(super) fn take_step(&mut self) -> Option<Step> {
+    pub(super) fn take_step(&mut self, now: Duration) -> Option<Step> {
         let step = self.steps.pop_front()?;
+        let pending = || step.pending.clone();
         match step.action {
             StepAction::Drop => {
                 self.count_passed_ends();
-                self.drops += 1;
+                let dropping = Dropping { pending: pending(), since: now, has_dropped: false };
+                self.active().drops.push(dropping);
             }
-            StepAction::Resume => self.drops = self.drops.saturating_sub(1),
+            StepAction::Resume => self.active().drops.retain(|dropping| !dropping.pending.is(&step.pending)),
             StepAction::Limit { rate, since } => {
-                self.limit = Some(Box::new(Limit { rate, since, passed: 0 }));
+                let limit = Limit { rate, since, passed: 0, pending: pending() };
+                self.active().limits.push(limit);
             }
-            StepAction::EndLimit => self.limit = None,
+            StepAction::EndLimit => self.active().limits.retain(|limit| !limit.pending.is(&step.pending)),
             _ => {}
         }
         Some(step)
     }
 
-    /// From here on, all bytes are dropped.
-    pub(super) fn drop_rest(&mut self) {
+    /// From here on, the fault drops all bytes.
+    pub(super) fn drop_rest(&mut self, now: Duration, pending: Pending) {
         self.count_passed_ends();
-        self.is_stalled = true;
+        let active = self.active();
+        let before = active.drops.extract_if(.., |dropping| dropping.pending.is(&pending)).last();
+        let has_dropped = before.is_some_and(|dropping| dropping.has_dropped);
+        active.stall = Some(Dropping { pending, since: now, has_dropped });
         self.steps.clear();
+    }
+
+    /// Returns the faults whose loss of a response has begun.
+    pub(super) fn losing(&self) -> Vec<Pending> {
+        let pendings = self.active.iter().flat_map(|active| &active.drops).map(|dropping| &dropping.pending);
+        pendings.filter(|pending| pending.lost().is_some()).cloned().collect()
+    }
+
+    /// Returns when the window of the next fault ends that acts on the stream.
+    pub(super) fn next_end(&self, now: Duration) -> Option<Duration> {
+        let active = self.active.iter().flat_map(|active| {
+            let dropping = active.drops.iter().chain(&active.stall).map(|dropping| &dropping.pending);
+            dropping.chain(active.limits.iter().map(|limit| &limit.pending))
+        });
+        let pendings = self.steps.iter().map(|step| &step.pending).chain(active);
+        pendings.filter_map(|pending| pending.ends.filter(|ends| *ends > now)).min()
     }
 
     /// The proxy has responded to the request.
@@ -232,16 +283,6 @@ impl StreamPlan {
         let is_waiting =
             |step: &Step| step.action == StepAction::AwaitResponse && step.pending.request == request;
         self.steps.retain(|step| !is_waiting(step));
-    }
-
-    /// Removes the waits and the ends of faults which `is_removed` selects. A lost response or a response of the proxy is completed.
-    pub(super) fn remove_steps_of(&mut self, is_removed: impl Fn(&Arc<PlanEntry>) -> bool) {
-        let is_removable = |Step { action, pending, .. }: &Step| match action {
-            StepAction::Wait { .. } | StepAction::WaitToo { .. } => true,
-            StepAction::Drop | StepAction::End(_) => pending.lost().is_none() && pending.response().is_none(),
-            _ => false,
-        };
-        self.steps.retain(|step| !is_removable(step) || !is_removed(&step.pending.entry));
     }
 
     /// A message of this request ends at the offset.
@@ -252,8 +293,8 @@ impl StreamPlan {
     pub(super) fn on_passed(&mut self, len: u64) {
         self.position += len;
         self.passed += len;
-        if let Some(limit) = &mut self.limit {
-            limit.passed += len;
+        if let Some(active) = &mut self.active {
+            active.limits.iter_mut().for_each(|limit| limit.passed += len);
         }
         let Some(passed_ends) = &mut self.passed_ends else { return };
         while let Some((end, _)) = self.ends.get_mut(*passed_ends).filter(|(end, _)| *end <= self.position) {
@@ -287,6 +328,10 @@ impl StreamPlan {
 
     pub(super) fn on_dropped(&mut self, len: u64) {
         self.position += len;
+        if let Some(active) = &mut self.active {
+            let dropping = active.drops.iter_mut().chain(&mut active.stall);
+            dropping.for_each(|dropping| dropping.has_dropped |= len > 0);
+        }
     }
 
     pub(super) fn on_written(&mut self, len: usize) {

@@ -2,6 +2,7 @@ mod counts;
 mod http;
 mod moments;
 mod pieces;
+mod removal;
 mod responses;
 
 use std::num::NonZeroU64;
@@ -76,7 +77,7 @@ impl Streams {
                 }
                 Output::Receive(bytes) => held.extend_from_slice(&bytes),
                 Output::End(end) => self.end = Some(end),
-                Output::Wait(_) | Output::More => return,
+                Output::Wait(_) | Output::More(_) => return,
             }
         }
     }

@@ -109,7 +109,7 @@ proptest! {
                         requests.on_inserted(direction, bytes.len());
                     }
                     output => {
-                        prop_assert_eq!(output, Output::More);
+                        prop_assert_eq!(output, Output::More(None));
                         break;
                     }
                 }
