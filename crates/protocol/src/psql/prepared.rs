@@ -100,17 +100,34 @@ impl PreparedStatements {
 
     /// The server has executed or skipped all Parse messages up to the end of a group, which is behind this number of them.
     pub(super) fn end_group(&mut self, parses: u64) {
+        let executed = self.answered;
         self.answered = parses;
+        if executed < parses {
+            self.reject(executed);
+        }
+    }
+
+    /// The server has rejected or skipped the answered Parse messages behind this number of them.
+    #[cold]
+    fn reject(&mut self, executed: u64) {
+        let answered = self.answered;
+        let is_rejected = |prepared: &Prepared| (executed + 1..=answered).contains(&prepared.parse);
+        self.named.retain(|_, prepared| !is_rejected(prepared));
+        for repeated in self.repeated() {
+            repeated.previous.take_if(|previous| is_rejected(previous));
+        }
         while let Some(Repeated { name, previous, .. }) = self.next_answered() {
-            let mut later = self.unconfirmed.iter_mut().flat_map(|unconfirmed| &mut unconfirmed.repeated);
-            if let Some(later) = later.find(|later| later.name == name) {
+            if let Some(later) = self.repeated().find(|later| later.name == name) {
                 later.previous = previous;
             } else if let Some(previous) = previous {
                 self.named.insert(name, previous);
-            } else {
-                self.named.remove(&name);
             }
         }
+    }
+
+    /// Returns the Parse messages of a name in use that the server has not answered.
+    fn repeated(&mut self) -> impl Iterator<Item = &mut Repeated> {
+        self.unconfirmed.iter_mut().flat_map(|unconfirmed| &mut unconfirmed.repeated)
     }
 
     /// Returns the number of Parse messages that the client has sent.
@@ -167,7 +184,7 @@ impl PreparedStatements {
     fn remove(&mut self, is_removed: impl Fn(&[u8]) -> bool) {
         let answered = self.answered;
         self.named.retain(|name, prepared| prepared.parse > answered || !is_removed(name));
-        for repeated in self.unconfirmed.iter_mut().flat_map(|unconfirmed| &mut unconfirmed.repeated) {
+        for repeated in self.repeated() {
             if is_removed(&repeated.name) {
                 repeated.previous.take_if(|previous| previous.parse <= answered);
             }
