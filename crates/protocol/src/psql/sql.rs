@@ -225,8 +225,8 @@ impl Scanner<'_> {
             b'"' => quoted(rest, b'"', false),
             b'-' if rest.starts_with(b"--") => position(rest, b"\n").unwrap_or(rest.len()),
             b'/' if rest.starts_with(b"/*") => comment(rest),
-            // A dollar sign can be part of a name.
-            b'$' if self.text[..self.at].last().is_some_and(|byte| is_word(*byte)) => 1,
+            // Dollar signs can be part of a name, the rest of which follows.
+            b'$' if self.text[..self.at].last().is_some_and(|byte| is_word(*byte)) => name_length(rest),
             b'$' => dollar_quoted(rest),
             b';' => {
                 if self.statement.blocks == 0 {
@@ -244,7 +244,7 @@ impl Scanner<'_> {
             }
             _ if self.statement.is_decided() => plain(rest).max(1),
             _ if is_word(first) => {
-                let length = rest.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count();
+                let length = name_length(rest);
                 self.statement.word(&rest[..length]);
                 length
             }
@@ -286,6 +286,11 @@ fn kind_of_verb(word: &[u8]) -> Kinds {
         | b"refresh" | b"import" => Kinds::DDL,
         _ => Kinds::OTHER,
     }
+}
+
+/// Returns the number of bytes up to the end of a name.
+fn name_length(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count()
 }
 
 fn is_word(byte: u8) -> bool {

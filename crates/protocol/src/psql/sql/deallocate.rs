@@ -1,7 +1,7 @@
 //! Names in DEALLOCATE.
 
-use super::is_word;
 use super::lexical::quoted;
+use super::{is_word, name_length};
 
 /// Calls `then` with the name in each of the DEALLOCATE statements that a text begins with.
 pub(in super::super) fn deallocated(mut text: &[u8], mut then: impl FnMut(&[u8])) {
@@ -35,7 +35,7 @@ fn name(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
         }
         return Some((unquoted, rest));
     }
-    let length = text.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count();
+    let length = name_length(text);
     let (name, rest) = text.split_at(length);
     (length > 0).then(|| (name.to_ascii_lowercase(), rest))
 }

@@ -149,11 +149,11 @@ impl LongScanner {
             b'"' => self.token = Token::Quoted { quote: byte, has_escapes: false },
             b'-' => self.token = Token::Minus,
             b'/' => self.token = Token::Slash,
-            // A dollar sign can be part of a name.
-            b'$' if !is_word(self.last[1]) => {
+            b'$' => {
                 self.text.clear();
                 self.text.push(byte);
-                self.token = Token::Tag;
+                // It can be part of a name, the rest of which follows.
+                self.token = if is_word(self.last[1]) { Token::Word } else { Token::Tag };
             }
             b';' if self.statement.blocks == 0 => {
                 let ended = std::mem::take(&mut self.statement);

@@ -29,6 +29,7 @@ fn statements_have_the_kind_of_their_verb() {
         ("do $x$ begin; commit; end $x$", "other"),
         ("select $1; commit", "commit select"),
         ("select a$b$; commit", "commit select"),
+        ("select a$$$; commit; select $$", "commit select"),
         (
             "create function f() returns int begin atomic select 1; select case when true then 2 end; end; select 3",
             "select ddl",
@@ -83,6 +84,18 @@ fn long_kinds(text: &str, length: usize) -> (Kinds, Kinds) {
         known.get_or_insert_with(|| scanner.known());
     }
     (scanner.finish(), known.unwrap_or_default())
+}
+
+#[test]
+fn pieces_do_not_cut_a_name_with_dollar_signs() {
+    let text = "select a$$$; commit";
+    for length in [1, 5, 10, 11, text.len()] {
+        assert_eq!(
+            long_kinds(text, length).0.with_names(|names| names.join(" ")),
+            "commit select",
+            "{length}"
+        );
+    }
 }
 
 #[test]
