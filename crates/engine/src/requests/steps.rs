@@ -120,8 +120,7 @@ impl State {
             RequestAction::Limit(rate) => {
                 pending.entry.counters.record_action();
                 self.record(direction, now, offset, pending, Decision::Limit);
-                let action = StepAction::Limit { rate: *rate, since: now };
-                self.push(direction, offset, action, pending);
+                self.push(direction, offset, StepAction::Limit(*rate), pending);
             }
             RequestAction::LoseResponse(_) => self.push(direction, offset, StepAction::Drop, pending),
             RequestAction::Respond(_) if direction == Direction::ToUpstream => {
@@ -169,7 +168,7 @@ impl State {
             }
             StepAction::Drop
             | StepAction::Resume
-            | StepAction::Limit { .. }
+            | StepAction::Limit(_)
             | StepAction::EndLimit
             | StepAction::WaitToo { .. }
             | StepAction::AwaitResponse => None,

@@ -53,8 +53,8 @@ pub(super) enum StepAction {
     Drop,
     /// The bytes from here on are not dropped any more.
     Resume,
-    /// The bytes from here on pass at this rate, in bytes per second, since this time.
-    Limit { rate: f64, since: Duration },
+    /// The bytes from here on pass at this rate, in bytes per second, from when they are due.
+    Limit(f64),
     /// The rate of the bytes from here on is not limited any more.
     EndLimit,
     /// These bytes pass first.
@@ -242,8 +242,8 @@ impl StreamPlan {
                 self.active().drops.push(dropping);
             }
             StepAction::Resume => self.active().drops.retain(|dropping| !dropping.pending.is(&step.pending)),
-            StepAction::Limit { rate, since } => {
-                let limit = Limit { rate, since, passed: 0, pending: pending() };
+            StepAction::Limit(rate) => {
+                let limit = Limit { rate, since: now, passed: 0, pending: pending() };
                 self.active().limits.push(limit);
             }
             StepAction::EndLimit => self.active().limits.retain(|limit| !limit.pending.is(&step.pending)),

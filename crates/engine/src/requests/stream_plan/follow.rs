@@ -78,7 +78,7 @@ impl StreamPlan {
                     last = Some((place, if is_on { *until } else { *since }));
                 }
                 StepAction::End(ending) => *ending = pending.ending().unwrap_or(*ending),
-                StepAction::Limit { rate, .. } => *rate = pending.rate().unwrap_or(*rate),
+                StepAction::Limit(rate) => *rate = pending.rate().unwrap_or(*rate),
                 _ => {}
             }
             is_on

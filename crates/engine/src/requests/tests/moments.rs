@@ -241,6 +241,34 @@ fn a_response_that_comes_after_the_delay_is_not_held() {
 }
 
 #[test]
+fn a_rate_counts_from_when_the_response_is_due() {
+    let limit = RequestAction::Limit(1000.0);
+    let faults = faults_of(Protocol::Redis, vec![fault("GET", Moment::FirstByte, limit.clone())]);
+    let pipelined = || {
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, b"GET a\r\nGET b\r\n");
+        let reply = format!("$992\r\n{}\r\n", "x".repeat(992));
+        streams.send(Direction::ToDownstream, reply.repeat(2).as_bytes());
+        streams
+    };
+    let mut streams = pipelined();
+    streams.advance(Duration::from_secs(1));
+    assert!(streams.responses().len() <= 1010, "{} bytes of the first response", streams.responses().len());
+    streams.advance(Duration::from_secs(1));
+    streams.advance(Duration::from_secs(1));
+    assert_eq!(streams.responses().len(), 2000);
+
+    let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(5)));
+    let delay = Fault::new("delay", RequestFault::new("GET", Moment::FirstByte, delay));
+    faults.replace(vec![fault("GET", Moment::FirstByte, limit), delay]);
+    let mut streams = pipelined();
+    streams.advance(Duration::from_secs(5));
+    assert!(streams.responses().len() <= 10, "{} bytes at once", streams.responses().len());
+    streams.advance(Duration::from_millis(500));
+    assert!((490..=510).contains(&streams.responses().len()), "{} bytes", streams.responses().len());
+}
+
+#[test]
 fn delays_of_the_requests_of_a_group_do_not_add_up() {
     let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));
     let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::BeforeReady, delay)]);
