@@ -44,8 +44,8 @@ impl State {
         });
         // Most requests have no faults, and then this allocates no memory.
         let mut due = due.collect::<Vec<_>>();
-        // Other faults act on the response of the proxy, which is inserted.
-        due.sort_by_key(|(pending, _)| pending.response().is_some());
+        // Other faults act on the response of the proxy, which is inserted. A rate counts from the end of the waits.
+        due.sort_by_key(|(pending, _)| (pending.response().is_some(), pending.rate().is_some()));
         for (pending, offset) in due {
             self.act_now(direction, now, offset, &pending);
         }
