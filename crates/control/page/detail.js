@@ -21,7 +21,7 @@ const ADVICE = { refused: " Check that the upstream runs and that its address is
 export class Detail {
   // `tools` are `{ change, changes, onDeleted }`.
   constructor(root, tools) {
-    Object.assign(this, tools, { root, name: null, isLoading: false, messages: new Messages() });
+    Object.assign(this, tools, { root, name: null, loading: null, messages: new Messages() });
     this.interrupt();
     this.title = element("h2", { id: "detail-title", tabIndex: -1 });
     this.route = element("p", { className: "route" });
@@ -113,12 +113,12 @@ export class Detail {
 
   // Reads the history once, and with each state the samples since.
   async load(state) {
-    if (this.isLoading || state.uptime_ms === this.at_ms) return;
-    this.isLoading = true;
+    if (this.loading || this.isDeleting || state.uptime_ms === this.at_ms) return;
     const { samples: before } = this;
     const since = before.length ? `?since=${before.at(-1).at_ms}` : "";
-    const { answer } = await this.change("GET", `${this.path}/history${since}`);
-    this.isLoading = false;
+    this.loading = this.change("GET", `${this.path}/history${since}`);
+    const { answer } = await this.loading;
+    this.loading = null;
     if (!answer || before !== this.samples) return;
     Object.assign(this, { at_ms: state.uptime_ms, start: Date.now() - state.uptime_ms });
     this.samples = [...before, ...answer.samples].filter(({ at_ms }) => at_ms > state.uptime_ms - MAX_SPAN_MS);
@@ -171,7 +171,11 @@ export class Detail {
   async remove() {
     const { name, path } = this;
     if (!await confirmed(`Delete ${name}?`, "This closes the connections of its open sessions and removes its faults.", "Delete")) return;
+    // No request for the history arrives when the proxy is gone.
+    this.isDeleting = true;
+    await this.loading;
     const { problem } = await this.change("DELETE", path);
+    this.isDeleting = false;
     if (problem) return this.messages.warn(problem, name);
     this.onDeleted(name);
   }
