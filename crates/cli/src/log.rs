@@ -177,7 +177,7 @@ pub fn is_json_on_stderr() -> bool {
     JSON_ON_STDERR.load(Ordering::Relaxed)
 }
 
-/// Writes the record that `log` logs to stderr, in JSON. It is written at once and at any level, also after the end of the log.
+/// Writes the record that `log` logs to stderr, in JSON. It is written immediately and at any level, also after the end of the log.
 /// Ignores a closed stderr.
 pub(crate) fn write_record(log: impl FnOnce()) {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(json(io::stderr)), log);

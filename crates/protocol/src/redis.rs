@@ -33,7 +33,7 @@ struct Session {
     /// Requests to subscribe or to unsubscribe whose responses have not ended, each with the number of replies to come.
     subscriptions: VecDeque<(u64, u64)>,
     /// With RESP2, the client has subscribed to channels or patterns, and to shard channels, so that messages arrive as arrays between
-    /// replies. With RESP3, they are of a type of their own.
+    /// replies. With RESP3, messages have a separate type.
     subscribed: [bool; 2],
 }
 

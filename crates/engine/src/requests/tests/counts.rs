@@ -1,4 +1,4 @@
-//! Counts of requests, whatever is dropped and inserted in their streams.
+//! Counts of requests in streams with dropped and inserted bytes.
 
 use proptest::prelude::*;
 
