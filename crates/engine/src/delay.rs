@@ -144,7 +144,13 @@ impl fmt::Display for Delay {
         match self {
             Self::Constant(delay) => write!(f, "constant {}", Time(*delay)),
             Self::Uniform { min, max } => write!(f, "uniform {} to {}", Time(*min), Time(*max)),
-            Self::Around { center, spread } if spread.is_zero() => write!(f, "constant {}", Time(*center)),
+            Self::Around { center: delay, spread: around }
+            | Self::Normal { mean: delay, stddev: around }
+            | Self::LogNormal { mean: delay, stddev: around }
+                if around.is_zero() =>
+            {
+                write!(f, "constant {}", Time(*delay))
+            }
             Self::Around { center, spread } => write!(f, "uniform {} ± {}", Time(*center), Time(*spread)),
             Self::Normal { mean, stddev } => write!(f, "normal {} ± {}", Time(*mean), Time(*stddev)),
             Self::LogNormal { mean, stddev } => write!(f, "log-normal {} ± {}", Time(*mean), Time(*stddev)),

@@ -178,7 +178,9 @@ fn displays() {
         (Delay::Constant(ms(300)), "constant 300 ms"),
         (Delay::Uniform { min: ms(300), max: ms(500) }, "uniform 300 ms to 500 ms"),
         (Delay::Normal { mean: ms(300), stddev: ms(40) }, "normal 300 ms ± 40 ms"),
-        (Delay::LogNormal { mean: ms(1500), stddev: ms(0) }, "log-normal 1.5 s ± 0 ms"),
+        (Delay::LogNormal { mean: ms(1500), stddev: ms(10) }, "log-normal 1.5 s ± 10 ms"),
+        (Delay::Normal { mean: ms(1500), stddev: ms(0) }, "constant 1.5 s"),
+        (Delay::LogNormal { mean: ms(1500), stddev: ms(0) }, "constant 1.5 s"),
         (Delay::Pareto { scale: ms(20), shape: 1.5 }, "pareto from 20 ms, shape 1.5"),
         (
             Delay::ParetoNormal { scale: ms(20), shape: 1.5, mean: ms(50), stddev: ms(15) },
