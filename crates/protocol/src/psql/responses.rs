@@ -62,7 +62,7 @@ impl Psql {
         while let Some(step) = self.responses.next(&mut bytes, wanted)? {
             match step {
                 // Nothing follows from these, of which the extended protocol has one or two for each Execute.
-                Step::Whole { tag, .. } if responds_to_preparation(tag) && !session.awaits_query() => {
+                Step::Whole { tag, .. } if responds_to_preparation(tag) && session.is_prepared() => {
                     session.end_preparation(tag);
                 }
                 Step::Whole { tag, offset, payload, end, .. } => {
@@ -111,9 +111,9 @@ impl Session {
         }
     }
 
-    /// Returns true if the next response is that of a simple query or a function call.
-    fn awaits_query(&self) -> bool {
-        matches!(self.pending.front(), Some(Pending::Query(_)))
+    /// Returns true if the next messages are not the start of the session or the response to a simple query or a function call.
+    fn is_prepared(&self) -> bool {
+        self.startup == Startup::Done && !matches!(self.pending.front(), Some(Pending::Query(_)))
     }
 
     fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
