@@ -148,8 +148,13 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
                 lines.next();
                 kinds.push(Kind::Interrupt { program: program.clone() });
             }
-            let (shown, goes_on) = shown(&mut lines);
+            let (mut shown, mut goes_on) = shown(&mut lines);
             let to_be_interrupted = lines.peek().is_some_and(|(_, line)| **line == "^C");
+            // Before the terminal shows a prompt, the program has ended.
+            if goes_on && lines.peek().is_some_and(|(_, line)| line.starts_with("$ ")) {
+                shown.push(ANYTHING.to_owned());
+                goes_on = false;
+            }
             let program = program.clone();
             kinds.push(if goes_on || to_be_interrupted {
                 Kind::More { program, shown }
@@ -242,6 +247,17 @@ mod tests {
                 (27, Kind::Interrupt { program: program.clone() }),
                 (27, Kind::Rest { program, shown: lines(&["end"]) }),
             ]
+        );
+    }
+
+    #[test]
+    fn a_program_has_ended_before_the_next_prompt() {
+        let page = "```console\n$ start\n…\n```\n\n```console\n^C\n…\n$ say\n1\n```\n";
+        let kinds: Vec<_> = steps(page, None).into_iter().map(|step| step.kind).collect();
+        let say = Kind::Command { command: "say".to_owned(), shown: lines(&["1"]) };
+        assert_eq!(
+            kinds[1..],
+            [Kind::Interrupt { program: None }, Kind::Rest { program: None, shown: lines(&["…"]) }, say]
         );
     }
 

@@ -28,7 +28,8 @@ const CONTROL: u16 = 8474;
 ///   command must be in another block.
 /// - Output is compared line by line, without the widths of columns. A line `…` stands for any number of
 ///   lines, and `…` in a line for any text. A number directly before it is a lower bound.
-/// - If `…` is the last line of an output, the program continues to run once it has printed the lines above.
+/// - If `…` is the last line of an output, the program continues to run once it has printed the lines above, unless
+///   a prompt follows in the same block.
 ///   A block that does not begin with a prompt shows the further output of the last program that is still
 ///   running, or of the program that is named after ```` ```console ````. `^C` is Ctrl-C. Without `^C` or a
 ///   last `…`, the block shows the output up to the end of the program, without its log, whose lines may be
