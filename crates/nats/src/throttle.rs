@@ -34,7 +34,7 @@ pub(crate) struct MessageWarnings(Throttle);
 
 impl MessageWarnings {
     /// Logs `line`, which gets the number of messages in words: `a message`, `7 messages`. `subject` is the subject of
-    /// the last one, and `reason` says why it is invalid or refused.
+    /// the last one, and `reason` is why it is invalid or refused.
     pub(crate) fn warn(
         &self,
         subject: Option<&str>,

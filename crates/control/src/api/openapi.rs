@@ -280,7 +280,7 @@ fn schemas() -> Value {
             "type": text, "help": text, "attributes": array("FaultAttribute"),
             "target": {
                 "enum": ["new_sessions", "data", "connections", "requests"],
-                "description": "What its faults act on, unless the attribute `on` selects requests",
+                "description": "Target of its faults, unless the attribute `on` selects requests",
             },
         })),
         "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with", "protocols", "main", "one_of"], &json!({

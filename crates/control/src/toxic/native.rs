@@ -74,7 +74,7 @@ pub(super) fn is_common(name: &str) -> bool {
 struct ShownType {
     r#type: String,
     help: String,
-    /// What its faults act on without `on`.
+    /// Target of its faults without `on`.
     target: &'static str,
     attributes: Vec<ShownAttribute>,
 }

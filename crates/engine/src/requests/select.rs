@@ -44,8 +44,9 @@ impl State {
         self.classified = self.open.kinds();
     }
 
-    // Few requests need this function and the next one. They are not inlined, so that those that do not stay fast.
     /// Sets the status of PostgreSQL behind a request that the server has not executed yet.
+    ///
+    /// Few requests need this function and [`select_faults`](Self::select_faults). They are not inlined, so that other requests are fast.
     #[inline(never)]
     fn foresee_status(&mut self, request: &Request<'_>) {
         use TransactionStatus::{Failed, Idle, InTransaction};
@@ -57,7 +58,7 @@ impl State {
         let ends = has("commit") || has("rollback");
         self.status = match (responding, has("begin"), self.status) {
             (Some(true), ..) => Some(Idle),
-            // What the server receives instead fails.
+            // The statement that replaces it fails.
             (Some(false), _, Some(InTransaction)) => Some(Failed),
             (Some(false), _, status) => status,
             // Their order is not known.

@@ -339,7 +339,7 @@ impl State {
     fn on_opaque(&mut self, direction: Direction, offset: u64, reason: OpaqueReason) {
         self.end_lost();
         if let Some(acting) = self.acting.take() {
-            // What is held or dropped still ends with its window.
+            // Waits and drops still end with their window.
             self.acting().window_end = acting.window_end;
             self.stop_responding(direction, offset, *acting);
         }

@@ -90,7 +90,7 @@ impl State {
             {
                 self.push(direction, offset, StepAction::Drop, pending);
             }
-            // What follows the request waits already.
+            // The bytes behind the request wait already.
             RequestAction::Delay(_)
                 if direction == Direction::ToDownstream
                     && rule.at == Moment::AfterForward
@@ -187,7 +187,7 @@ impl State {
                 };
                 self.record(direction, now, offset, &pending, decision);
                 match ending {
-                    // What was dropped is missing.
+                    // The stream cannot go on without the dropped bytes.
                     Ending::Stall if !follow(&self.plan, now, &mut pending.clone()) => {
                         Some(Output::End(SessionEnd::Closed))
                     }

@@ -19,7 +19,7 @@ pub(super) struct Statement {
     pub(super) key: Box<[u8]>,
 }
 
-/// What Bind makes of a statement.
+/// Portal, the result of Bind.
 #[derive(Debug)]
 struct Portal {
     statement: Arc<Statement>,

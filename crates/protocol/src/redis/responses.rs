@@ -51,7 +51,7 @@ struct Message {
     awaits_first: bool,
     /// The message was published, or is about the connection.
     is_out_of_band: bool,
-    /// What it confirms, if it is an array of RESP2.
+    /// Place in [`Session::subscribed`] of the subscription that it confirms, if it is an array of RESP2.
     confirms: Option<usize>,
     reply: Reply,
 }
